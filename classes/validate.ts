@@ -1,0 +1,118 @@
+/**
+ * From a parsed document, of whatever shape, to a class tree or to everything that is wrong with it.
+ */
+import { ClassReader, type Fields, isFields, wholeNumberFault } from './class-reader.js';
+import {
+  CLASSES_MAX,
+  type ClassSpec,
+  type ClassTree,
+  MPU_MAX_BYTES,
+  OVERHEAD_MAX_BYTES,
+  OVERHEAD_MIN_BYTES,
+  type TreeResult,
+} from './model.js';
+import { ProblemList, printableKey, unknownKeyMessage } from './problems.js';
+import {
+  checkInnerClasses,
+  classLabel,
+  indexIds,
+  linkParents,
+  markInnerClasses,
+  orderParentsFirst,
+  warnOfRates,
+} from './structure.js';
+import { quoted } from './units.js';
+
+const TREE_KEYS: ReadonlySet<string> = new Set(['version', 'default', 'overhead', 'mpu', 'classes']);
+
+/**
+ * Validates a document as JSON.parse or a YAML parser hands it out. Never throws, never changes `value`, reports every
+ * error at once. Takes time and memory in proportion to the number of classes; equal directions become one object.
+ */
+export function parseClassTree(value: unknown): TreeResult {
+  return parse(value, false);
+}
+
+/** As parseClassTree(), but empties the document's list of classes on the way: a large one need not be held twice. */
+export function consumeClassTree(value: unknown): TreeResult {
+  return parse(value, true);
+}
+
+function parse(value: unknown, consume: boolean): TreeResult {
+  const problems = new ProblemList();
+  const tree = readTree(value, consume, problems);
+  return { tree: problems.errorCount === 0 ? tree : null, problems: problems.items };
+}
+
+function readTree(value: unknown, consume: boolean, problems: ProblemList): ClassTree | null {
+  if (!isFields(value)) {
+    problems.error('', `a class tree must be a map with version and classes, not ${quoted(value)}`);
+    return null;
+  }
+  for (const key of Object.keys(value)) {
+    if (!TREE_KEYS.has(key)) problems.error(printableKey(key), unknownKeyMessage(key, TREE_KEYS));
+  }
+  if (value.version === undefined) problems.error('version', 'is missing; this version reads 1');
+  else if (value.version !== 1) problems.error('version', `must be 1, not ${quoted(value.version)}`);
+  const overheadBytes = readBytes(value, 'overhead', OVERHEAD_MIN_BYTES, OVERHEAD_MAX_BYTES, problems);
+  const mpuBytes = readBytes(value, 'mpu', 0, MPU_MAX_BYTES, problems);
+  if (!Array.isArray(value.classes)) {
+    const fault = value.classes === undefined ? 'is missing' : `must be a list, not ${quoted(value.classes)}`;
+    problems.error('classes', fault);
+    return null;
+  }
+  if (value.classes.length > CLASSES_MAX) {
+    problems.error('classes', `holds ${value.classes.length} classes; a tree may have ${CLASSES_MAX}`);
+    return null;
+  }
+  const read = readClasses(value.classes, consume, problems);
+  const indexById = indexIds(read, problems);
+  const parentOf = linkParents(read, indexById, problems);
+  const order = orderParentsFirst(read, parentOf, problems);
+  const isInner = markInnerClasses(parentOf);
+  checkInnerClasses(read, isInner, problems);
+  const defaultClass = readDefault(value.default, indexById, isInner, problems);
+  warnOfRates(read, parentOf, order, 'down', problems);
+  warnOfRates(read, parentOf, order, 'up', problems);
+  if (problems.errorCount > 0) return null;
+  const classes = Array.from(order, (index) => read[index]!);
+  return { version: 1, defaultClass, overheadBytes, mpuBytes, classes };
+}
+
+function readClasses(values: unknown[], consume: boolean, problems: ProblemList): (ClassSpec | null)[] {
+  const read: (ClassSpec | null)[] = [];
+  const reader = new ClassReader(problems, (index) => classLabel(read, index));
+  for (let index = 0; index < values.length; index++) {
+    read.push(reader.read(values[index], index));
+    if (consume) values[index] = null;
+  }
+  reader.finish();
+  return read;
+}
+
+function readBytes(fields: Fields, key: string, min: number, max: number, problems: ProblemList): number {
+  const value = fields[key];
+  if (value === undefined) return 0;
+  const fault = wholeNumberFault(value, min, max);
+  if (fault === null) return value as number;
+  problems.error(key, fault);
+  return 0;
+}
+
+function readDefault(
+  value: unknown,
+  indexById: ReadonlyMap<string, number>,
+  isInner: Uint8Array,
+  problems: ProblemList,
+): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') {
+    problems.error('default', `must be the id of a class, not ${quoted(value)}`);
+    return null;
+  }
+  const index = indexById.get(value);
+  if (index === undefined) problems.error('default', `${quoted(value)} is not the id of a class`);
+  else if (isInner[index] === 1)
+    problems.error('default', `${quoted(value)} has children; only a leaf holds packets`);
+  return value;
+}
