@@ -1,0 +1,135 @@
+import type { DirectionSpec } from '../../classes/model.js';
+import { Limit, Shape, type SharedTree } from '../shm/tree-layout.js';
+
+/** What of a class decides its shape in one direction. */
+export interface ShapeSpec {
+  readonly direction: DirectionSpec | null;
+  readonly isInner: boolean;
+  readonly isRoot: boolean;
+  readonly limitPackets: number;
+  /** 0 for no limit. */
+  readonly limitBytes: number;
+}
+
+/**
+ * A bucket may be overdrawn by one packet, so it is shallower by the largest one than its burst says: tc's default
+ * mtu with its link-layer header.
+ */
+export const OVERDRAFT_BYTES = 1600;
+/** All workers' tabs on a bucket together are worth at most this much of its rate. */
+const TABS_NS = 250_000;
+/** ... and at most this part of its depth. */
+const TABS_SHARE = 1 / 4;
+/** With several queues, borrowers leave this part of the depth to packets with assured tokens. */
+const BORROW_SHARE = 7 / 8;
+const WEIGHT_QUANTUM_MAX = 200_000;
+
+/**
+ * Interns shapes in the shared table: classes with the same numbers have the same shape. A shape that no class
+ * uses any more is reused only when every worker has passed the epoch that gave it up.
+ */
+export class ShapeTable {
+  readonly #tree: SharedTree;
+  readonly #byKey = new Map<string, number>();
+  readonly #keys: string[] = [];
+  readonly #users: number[] = [];
+  readonly #specIds = new Map<DirectionSpec, number>();
+  #free: number[] = [];
+  #released: { shape: number; epoch: number }[] = [];
+
+  constructor(tree: SharedTree) {
+    this.#tree = tree;
+  }
+
+  /** The index of a shape, counted as used once more. */
+  take(spec: ShapeSpec): number {
+    const key = this.#keyOf(spec);
+    let shape = this.#byKey.get(key);
+    if (shape === undefined) {
+      shape = this.#free.pop() ?? this.#keys.length;
+      this.#keys[shape] = key;
+      this.#users[shape] = 0;
+      this.#byKey.set(key, shape);
+      this.#write(shape, spec);
+    }
+    this.#users[shape]! += 1;
+    return shape;
+  }
+
+  /** Counts a shape as used once less from `epoch` on. */
+  drop(shape: number, epoch: number): void {
+    this.#users[shape]! -= 1;
+    if (this.#users[shape] === 0) {
+      this.#byKey.delete(this.#keys[shape]!);
+      this.#released.push({ shape, epoch });
+    }
+  }
+
+  /** Makes shapes available again that were dropped in epochs every worker has adopted. */
+  reclaim(oldestAdoptedEpoch: number): void {
+    const waits = this.#released.filter(({ epoch }) => ((epoch - oldestAdoptedEpoch) | 0) > 0);
+    for (const { shape, epoch } of this.#released) {
+      if (((epoch - oldestAdoptedEpoch) | 0) <= 0) this.#free.push(shape);
+    }
+    this.#released = waits;
+  }
+
+  #keyOf({ direction, isInner, isRoot, limitPackets, limitBytes }: ShapeSpec): string {
+    let id = 0;
+    if (direction !== null) {
+      id = this.#specIds.get(direction) ?? this.#specIds.size + 1;
+      this.#specIds.set(direction, id);
+    }
+    return `${id},${isInner ? 1 : 0},${isRoot ? 1 : 0},${limitPackets},${limitBytes}`;
+  }
+
+  #write(shape: number, spec: ShapeSpec): void {
+    const row = this.#tree.shapes.subarray(shape << Shape.SHIFT, (shape + 1) << Shape.SHIFT);
+    const queues = this.#tree.queues;
+    const { direction } = spec;
+    row.fill(0);
+    row[Shape.LIMIT_PACKETS] = spec.limitPackets;
+    row[Shape.LIMIT_BYTES] = spec.limitBytes === 0 ? Number.POSITIVE_INFINITY : spec.limitBytes;
+    if (direction === null) {
+      // Without a limit of its own a class has nothing assured, and as a root it lends without end.
+      row[Shape.RATE_LIMIT_NS] = spec.isRoot ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+      row[Shape.CEIL_LIMIT_NS] = Number.POSITIVE_INFINITY;
+      row[Shape.CEIL_BORROW_LIMIT_NS] = Number.POSITIVE_INFINITY;
+      row[Shape.RATE_TAB_NS] = Number.POSITIVE_INFINITY;
+      row[Shape.CEIL_TAB_NS] = Number.POSITIVE_INFINITY;
+      row[Shape.QUANTUM_BYTES] = 1000;
+    } else {
+      const borrowShare = spec.isInner && queues > 1 ? BORROW_SHARE : 1;
+      const rate = bucketOf(direction.rateBps, direction.burstBytes, queues);
+      const ceil = bucketOf(direction.ceilBps, direction.cburstBytes, queues);
+      row[Shape.RATE_NS_PER_BYTE] = rate.nsPerByte;
+      row[Shape.CEIL_NS_PER_BYTE] = ceil.nsPerByte;
+      row[Shape.RATE_LIMIT_NS] =
+        direction.rateBps > 0 ? rate.limitNs * borrowShare : Number.NEGATIVE_INFINITY;
+      row[Shape.CEIL_LIMIT_NS] = ceil.limitNs;
+      row[Shape.CEIL_BORROW_LIMIT_NS] = ceil.limitNs * borrowShare;
+      row[Shape.RATE_TAB_NS] = rate.tabNs;
+      row[Shape.CEIL_TAB_NS] = ceil.tabNs;
+      row[Shape.QUANTUM_BYTES] = direction.quantumBytes;
+      row[Shape.CLAIM] =
+        direction.rateBps > 0 ? Math.max(1, Math.round(direction.rateBps / Limit.CLAIM_UNIT_BPS)) : 0;
+      row[Shape.PRIO] = direction.prio;
+    }
+    const quantumBytes = Math.min(row[Shape.QUANTUM_BYTES]!, WEIGHT_QUANTUM_MAX);
+    row[Shape.WEIGHT] = Math.max(1, Math.round(quantumBytes / this.#tree.weightUnitBytes));
+  }
+}
+
+/** A bucket's constants: what a byte costs, the debt up to which it gives, and a worker's tab on it. */
+function bucketOf(
+  rateBps: number,
+  burstBytes: number,
+  queues: number,
+): { nsPerByte: number; limitNs: number; tabNs: number } {
+  if (rateBps <= 0) return { nsPerByte: 0, limitNs: 0, tabNs: Number.POSITIVE_INFINITY };
+  const nsPerByte = 8e9 / rateBps;
+  const depthNs = Math.max(0, burstBytes - OVERDRAFT_BYTES) * nsPerByte;
+  if (queues === 1) return { nsPerByte, limitNs: depthNs, tabNs: Number.POSITIVE_INFINITY };
+  const tabsNs = Math.min(depthNs * TABS_SHARE, TABS_NS);
+  return { nsPerByte, limitNs: depthNs - tabsNs, tabNs: tabsNs / queues };
+}

@@ -1,0 +1,193 @@
+/**
+ * Brings one tree in line with a published change of classes, between two steps, while packets are queued in it.
+ *
+ *   absent --set--> present --set--> present (new shape, new parent: backlog, tokens and counters stay)
+ *                      |
+ *                    remove --> draining (still scheduled) --last packet, last child--> absent
+ *
+ * A class never turns from a leaf into an inner class or back; the publisher gives it a new index instead.
+ */
+import { Limit, Shape, Stat } from '../shm/tree-layout.js';
+import type { Htb } from './htb.js';
+import { Field, Flag } from './layout.js';
+import { TreeMemory } from './memory.js';
+
+export interface ClassSetting {
+  classIndex: number;
+  /** -1 for a root. */
+  parentIndex: number;
+  isInner: boolean;
+  /** Assured rates below some ancestor add up to more than the ancestor's. */
+  hasClaim: boolean;
+  /** 0 for a leaf, otherwise Limit.LEVELS - 1 less one for each ancestor. */
+  level: number;
+  shapeIndex: number;
+  /** Inner: slot in the shared fair words. */
+  fairSlot: number;
+}
+
+export class ChangeApplier {
+  readonly #tree: Htb;
+  readonly #memory: TreeMemory;
+  readonly #words: Int32Array;
+  readonly #onFreed: (classIndex: number) => void;
+
+  /** `onFreed` hears of every class that this tree has let go of, after it was removed. */
+  constructor(tree: Htb, onFreed: (classIndex: number) => void) {
+    this.#tree = tree;
+    this.#memory = tree.memory;
+    this.#words = tree.memory.words;
+    this.#onFreed = onFreed;
+    tree.onDrained = (record) => this.#free(record);
+  }
+
+  /** Adds a class, or gives one that is there other values. Parents come before children. */
+  set(setting: ClassSetting, nowNs: number): void {
+    const record = TreeMemory.recordOf(setting.classIndex);
+    if ((this.#words[record + Field.FLAGS]! & Flag.IS_PRESENT) === 0) this.#add(record, setting, nowNs);
+    else if (setting.isInner) this.#changeInner(record, setting, nowNs);
+    else this.#changeLeaf(record, setting, nowNs);
+  }
+
+  /** Removes a class; it drains first. */
+  remove(classIndex: number): void {
+    const words = this.#words;
+    const record = TreeMemory.recordOf(classIndex);
+    const flags = words[record + Field.FLAGS]!;
+    if ((flags & Flag.IS_PRESENT) === 0) return;
+    words[record + Field.FLAGS] = flags | Flag.IS_DRAINING;
+    const holds =
+      (flags & Flag.IS_INNER) !== 0
+        ? words[record + Field.CHILDREN]!
+        : words[record + Field.BACKLOG_PACKETS]!;
+    if (holds === 0) this.#free(record);
+  }
+
+  #add(record: number, setting: ClassSetting, nowNs: number): void {
+    const words = this.#words;
+    words.fill(0, record, record + Field.CLASS_STRIDE);
+    const stat = (setting.classIndex + 1) << Stat.SHIFT;
+    this.#memory.stats.fill(0, stat, stat + Stat.STRIDE);
+    words[record + Field.FLAGS] = Flag.IS_PRESENT | (setting.isInner ? Flag.IS_INNER : 0);
+    this.#setFields(record, setting);
+    if (setting.isInner) this.#memory.takeFeeds(record);
+    this.#adopt(record);
+    if (this.#memory.shared.queues > 1) this.#tree.tabs.refresh(record, nowNs);
+    else {
+      this.#memory.doubles[(record >> 1) + Field.D_RATE_FULL_AT_NS] = nowNs;
+      this.#memory.doubles[(record >> 1) + Field.D_CEIL_FULL_AT_NS] = nowNs;
+    }
+    words[record + Field.FLAGS]! |= this.#tree.modes.modeOf(record, nowNs);
+  }
+
+  #changeLeaf(record: number, setting: ClassSetting, nowNs: number): void {
+    const modes = this.#tree.modes;
+    // Weights and claims are announced along the path to the root; they are withdrawn before it changes.
+    if (this.#movesOrTurns(record, setting)) this.#tree.registry.unregister(record);
+    modes.retireLeaf(record);
+    this.#disown(record);
+    this.#setFields(record, setting);
+    this.#adopt(record);
+    if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(record, nowNs);
+  }
+
+  #changeInner(record: number, setting: ClassSetting, nowNs: number): void {
+    const words = this.#words;
+    const modes = this.#tree.modes;
+    const registry = this.#tree.registry;
+    // What is parked above may stand for this class or for leaves below it; let it find its place anew.
+    for (let a = words[record + Field.PARENT]!; a !== 0; a = words[a + Field.PARENT]!)
+      modes.releaseParked(a, nowNs);
+    modes.detachInner(record);
+    const oldParent = words[record + Field.PARENT]!;
+    const wasClaiming = (words[record + Field.FLAGS]! & Flag.IS_CLAIMING) !== 0;
+    if (wasClaiming) registry.dropClaims(record);
+    this.#shiftWeights(record, oldParent, -1);
+    modes.retireInner(record);
+    this.#disown(record);
+    this.#setFields(record, setting);
+    this.#adopt(record);
+    this.#shiftWeights(record, words[record + Field.PARENT]!, 1);
+    if (wasClaiming) registry.addClaims(record);
+    const feeds = words[record + Field.FEEDS]!;
+    for (let prio = 0; prio < Limit.PRIOS; prio++) {
+      const flags = feeds + (prio << Field.FEED_SHIFT) + Field.FLAGS;
+      words[flags] = (words[flags]! & ~Flag.LEVEL_MASK) | (setting.level << Flag.LEVEL_SHIFT);
+    }
+    modes.restartInner(record, nowNs);
+  }
+
+  #movesOrTurns(record: number, setting: ClassSetting): boolean {
+    const words = this.#words;
+    const parent = setting.parentIndex < 0 ? 0 : TreeMemory.recordOf(setting.parentIndex);
+    const prio = this.#memory.shared.shapes[(setting.shapeIndex << Shape.SHIFT) + Shape.PRIO]!;
+    const hadClaim = (words[record + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0;
+    if (words[record + Field.PARENT] !== parent || hadClaim !== setting.hasClaim) return true;
+    return (words[record + Field.FLAGS]! & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT !== prio;
+  }
+
+  #setFields(record: number, setting: ClassSetting): void {
+    const words = this.#words;
+    const shape = setting.shapeIndex << Shape.SHIFT;
+    const prio = this.#memory.shared.shapes[shape + Shape.PRIO]!;
+    const isAnnounced = !setting.isInner && (this.#memory.shared.queues > 1 || setting.hasClaim);
+    const kept =
+      words[record + Field.FLAGS]! &
+      ~(Flag.PRIO_MASK | Flag.LEVEL_MASK | Flag.HAS_CLAIM | Flag.MUST_REGISTER);
+    words[record + Field.FLAGS] =
+      kept |
+      (prio << Flag.PRIO_SHIFT) |
+      (setting.level << Flag.LEVEL_SHIFT) |
+      (setting.hasClaim ? Flag.HAS_CLAIM : 0) |
+      (isAnnounced ? Flag.MUST_REGISTER : 0);
+    words[record + Field.PARENT] = setting.parentIndex < 0 ? 0 : TreeMemory.recordOf(setting.parentIndex);
+    words[record + Field.SHAPE] = shape;
+    if (setting.isInner) words[record + Field.FAIR_SLOT] = setting.fairSlot;
+  }
+
+  #adopt(record: number): void {
+    const parent = this.#words[record + Field.PARENT]!;
+    if (parent === 0) this.#tree.roots++;
+    else this.#words[parent + Field.CHILDREN]! += 1;
+  }
+
+  #disown(record: number): void {
+    const parent = this.#words[record + Field.PARENT]!;
+    if (parent === 0) this.#tree.roots--;
+    else this.#words[parent + Field.CHILDREN]! -= 1;
+  }
+
+  /** Moves what borrowers below an inner class have announced from one chain of ancestors to another. */
+  #shiftWeights(record: number, parent: number, sign: number): void {
+    const feeds = this.#words[record + Field.FEEDS]!;
+    for (let prio = 0; prio < Limit.PRIOS; prio++) {
+      const weight = this.#words[feeds + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT]!;
+      if (weight !== 0) this.#tree.registry.shiftWeight(parent, prio, sign * weight);
+    }
+  }
+
+  /** Lets go of an empty class, and of removed ancestors that it was the last child of. */
+  #free(from: number): void {
+    const words = this.#words;
+    let record = from;
+    while (record !== 0) {
+      const parent = words[record + Field.PARENT]!;
+      if ((words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0) {
+        this.#tree.modes.detachInner(record);
+        this.#tree.modes.retireInner(record);
+        this.#memory.giveFeeds(record);
+      } else {
+        this.#tree.modes.retireLeaf(record);
+        this.#tree.registry.unregister(record);
+      }
+      this.#disown(record);
+      words[record + Field.FLAGS] = words[record + Field.FLAGS]! & Flag.MODE_MASK;
+      this.#onFreed(TreeMemory.classIndexOf(record));
+      const goesToo =
+        parent !== 0 &&
+        (words[parent + Field.FLAGS]! & Flag.IS_DRAINING) !== 0 &&
+        words[parent + Field.CHILDREN] === 0;
+      record = goesToo ? parent : 0;
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * What a worker tells the others about its backlog, so that shares can follow it:
+ *
+ *   presence   on how many queues a class has backlog           divides the class's weight and claim
+ *   weight     quantum of the backlogged borrowers, for each ancestor and prio
+ *   claim      assured rate of the backlogged children, for each ancestor whose children oversubscribe it
+ *
+ * All are sums in shared words, kept by batched differences. The worker remembers what it has published for
+ * each class and takes back exactly that, so sums never drift, whatever order workers adopt changes in.
+ * Only a leaf whose backlog outlasts a step is announced, and it is withdrawn when it has been empty for
+ * LINGER_NS, so a leaf that sends now and then causes no traffic here.
+ */
+import { Fair, Shape, Word } from '../../shm/tree-layout.js';
+import { Field, Flag } from '../layout.js';
+import type { TreeMemory } from '../memory.js';
+
+export const LINGER_NS = 1_000_000;
+/** How long a worker uses a claim factor before it looks again. */
+const FACTOR_FRESH_NS = 50_000;
+/** Claims get this much less than the whole, so that the class's own ceil is not what holds them. */
+const CLAIM_MARGIN = 1.004;
+
+export class Registry {
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #shapes: Float64Array;
+  readonly #classWords: Int32Array;
+  readonly #fairWords: Int32Array;
+
+  constructor(memory: TreeMemory) {
+    this.#words = memory.words;
+    this.#doubles = memory.doubles;
+    this.#shapes = memory.shared.shapes;
+    this.#classWords = memory.shared.classWords;
+    this.#fairWords = memory.shared.fairWords;
+  }
+
+  /** Announces a leaf that stays backlogged. */
+  registerPresence(leaf: number): void {
+    const words = this.#words;
+    words[leaf + Field.FLAGS]! |= Flag.IS_REGISTERED;
+    if ((words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) this.addClaims(leaf);
+    else Atomics.add(this.#classWords, this.#classWord(leaf, Word.PRESENCE), 1);
+  }
+
+  /** Announces a leaf that waits to borrow to all its ancestors. */
+  registerWeight(leaf: number): void {
+    this.#words[leaf + Field.FLAGS]! |= Flag.IS_WEIGHTED;
+    this.publishWeight(leaf, this.weightNow(leaf));
+  }
+
+  /** Withdraws all that was announced for a leaf. */
+  unregister(leaf: number): void {
+    const words = this.#words;
+    const flags = words[leaf + Field.FLAGS]!;
+    if ((flags & Flag.IS_WEIGHTED) !== 0) this.publishWeight(leaf, 0);
+    if ((flags & Flag.IS_REGISTERED) !== 0) {
+      if ((flags & Flag.IS_CLAIMING) !== 0) this.dropClaims(leaf);
+      else Atomics.sub(this.#classWords, this.#classWord(leaf, Word.PRESENCE), 1);
+    }
+    words[leaf + Field.FLAGS] = words[leaf + Field.FLAGS]! & ~(Flag.IS_WEIGHTED | Flag.IS_REGISTERED);
+  }
+
+  /** On how many queues the leaf has backlog, this one included. */
+  presence(record: number): number {
+    const count = Atomics.load(this.#classWords, this.#classWord(record, Word.PRESENCE));
+    return count > 1 ? count : 1;
+  }
+
+  /** The leaf's weight on this queue: its quantum shared by the queues it is backlogged on. */
+  weightNow(leaf: number): number {
+    const weight = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
+    return Math.max(1, Math.round(weight / this.presence(leaf)));
+  }
+
+  /** Makes `weight` what the ancestors' sums hold for this leaf on this queue. */
+  publishWeight(leaf: number, weight: number): void {
+    const words = this.#words;
+    const difference = weight - words[leaf + Field.WEIGHT_PUBLISHED]!;
+    if (difference === 0) return;
+    words[leaf + Field.WEIGHT_PUBLISHED] = weight;
+    const prio = (words[leaf + Field.FLAGS]! & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT;
+    this.shiftWeight(words[leaf + Field.PARENT]!, prio, difference);
+  }
+
+  /** Adds a difference to the sums of `from` and all its ancestors. */
+  shiftWeight(from: number, prio: number, difference: number): void {
+    const words = this.#words;
+    for (let a = from; a !== 0; a = words[a + Field.PARENT]!) {
+      words[words[a + Field.FEEDS]! + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT]! += difference;
+      const fair = (words[a + Field.FAIR_SLOT]! << Fair.SHIFT) + Fair.WEIGHT + prio;
+      // Read by gates of other workers; a sum that is a little old only shifts shares for a moment.
+      Atomics.add(this.#fairWords, fair, difference);
+    }
+  }
+
+  /**
+   * By what the assured rates of a class's children are to be divided, because the children that are active
+   * claim more than the class has: the product over the class and its ancestors, at least 1.
+   */
+  claimFactor(record: number, nowNs: number): number {
+    if (record === 0) return 1;
+    const doubles = this.#doubles;
+    const at = record >> 1;
+    if (nowNs - doubles[at + Field.D_CLAIM_FACTOR_AT_NS]! < FACTOR_FRESH_NS)
+      return doubles[at + Field.D_CLAIM_FACTOR]!;
+    const own = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CLAIM]!;
+    const claims = Atomics.load(this.#classWords, this.#classWord(record, Word.CLAIMS)) >>> 0;
+    let factor = this.claimFactor(this.#words[record + Field.PARENT]!, nowNs);
+    if (own > 0 && claims > own) factor *= (claims / own) * CLAIM_MARGIN;
+    doubles[at + Field.D_CLAIM_FACTOR] = factor;
+    doubles[at + Field.D_CLAIM_FACTOR_AT_NS] = nowNs;
+    return factor;
+  }
+
+  /** Publishes the claim of a class, and of inner classes above it that had none on this worker. */
+  addClaims(from: number): void {
+    const words = this.#words;
+    let record = from;
+    for (;;) {
+      words[record + Field.FLAGS]! |= Flag.IS_CLAIMING;
+      const queues = Atomics.add(this.#classWords, this.#classWord(record, Word.PRESENCE), 1) + 1;
+      const holder = this.#claimHolder(record);
+      words[record + Field.CLAIM_HOLDER] = holder;
+      if (holder === 0) return;
+      const claim = this.#shapes[words[record + Field.SHAPE]! + Shape.CLAIM]!;
+      const part = claim === 0 ? 0 : Math.max(1, Math.round(claim / queues));
+      words[record + Field.CLAIM_PUBLISHED] = part;
+      // Read by claimFactor in other workers. Sums commute, so their order does not matter.
+      if (part !== 0) Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), part);
+      words[holder + Field.CLAIM_COUNT]! += 1;
+      if (words[holder + Field.CLAIM_COUNT] !== 1) return;
+      record = holder;
+    }
+  }
+
+  /** Takes back what `addClaims` has published for a class, and for inner classes that it was the last below. */
+  dropClaims(from: number): void {
+    const words = this.#words;
+    let record = from;
+    for (;;) {
+      words[record + Field.FLAGS]! &= ~Flag.IS_CLAIMING;
+      Atomics.sub(this.#classWords, this.#classWord(record, Word.PRESENCE), 1);
+      const holder = words[record + Field.CLAIM_HOLDER]!;
+      if (holder === 0) return;
+      const part = words[record + Field.CLAIM_PUBLISHED]!;
+      words[record + Field.CLAIM_PUBLISHED] = 0;
+      words[record + Field.CLAIM_HOLDER] = 0;
+      if (part !== 0) Atomics.sub(this.#classWords, this.#classWord(holder, Word.CLAIMS), part);
+      words[holder + Field.CLAIM_COUNT]! -= 1;
+      if (words[holder + Field.CLAIM_COUNT] !== 0) return;
+      record = holder;
+    }
+  }
+
+  /** Brings a leaf's published claim in line with the queues it is backlogged on now. */
+  refreshClaim(leaf: number): void {
+    const words = this.#words;
+    const holder = words[leaf + Field.CLAIM_HOLDER]!;
+    const claim = this.#shapes[words[leaf + Field.SHAPE]! + Shape.CLAIM]!;
+    if (holder === 0 || claim === 0) return;
+    const part = Math.max(1, Math.round(claim / this.presence(leaf)));
+    const difference = part - words[leaf + Field.CLAIM_PUBLISHED]!;
+    if (difference === 0) return;
+    words[leaf + Field.CLAIM_PUBLISHED] = part;
+    Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), difference);
+  }
+
+  /** The nearest ancestor with an assured rate: one without a limit of its own passes claims on. */
+  #claimHolder(record: number): number {
+    const words = this.#words;
+    let a = words[record + Field.PARENT]!;
+    while (a !== 0 && this.#shapes[words[a + Field.SHAPE]! + Shape.CLAIM] === 0) a = words[a + Field.PARENT]!;
+    return a;
+  }
+
+  #classWord(record: number, word: number): number {
+    return (((record >> Field.CLASS_SHIFT) - 1) << Word.SHIFT) + word;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Memory that all workers share about the class trees. Layout only, no behaviour.
+ *
+ * One `SharedTree` exists per direction. Its arrays are sized for the configured capacity but rely on
+ * demand-zeroed pages: what is never used is never resident, so memory grows with the classes in use.
+ *
+ *   shapes      Float64, Shape.STRIDE a shape   written by the control thread before the epoch that uses it
+ *   classWords  Int32, Word.STRIDE a class      written by every worker, only with Atomics
+ *   fairWords   Int32, Fair.STRIDE an inner slot written by every worker, only with Atomics
+ *
+ * A *shape* is what classes of one plan have in common: rates, depths, quantum, limits. 24,000 subscribers
+ * on twenty plans read twenty shapes, which stay in the first-level cache.
+ */
+export const enum Direction {
+  DOWN = 0,
+  UP = 1,
+}
+
+export const enum Limit {
+  DIRECTIONS = 2,
+  /** A tree is at most this deep; a root inner class has level LEVELS - 1, every leaf has level 0. */
+  LEVELS = 32,
+  PRIOS = 8,
+  /** Unit of claims: sums below one class stay below 2^31 of these, 17 Tbit/s. */
+  CLAIM_UNIT_BPS = 8000,
+}
+
+/** Shapes. */
+export const enum Shape {
+  SHIFT = 4,
+  STRIDE = 1 << SHIFT,
+
+  /** Nanoseconds one byte costs the assured-rate bucket; 0 when there is no assured rate. */
+  RATE_NS_PER_BYTE = 0,
+  /** Nanoseconds one byte costs the ceil bucket; 0 when there is no ceil. */
+  CEIL_NS_PER_BYTE = 1,
+  /** The rate bucket gives while `fullAt - now` is at most this; -Infinity when nothing is assured. */
+  RATE_LIMIT_NS = 2,
+  /** The ceil bucket gives while `fullAt - now` is at most this; +Infinity when there is no ceil. */
+  CEIL_LIMIT_NS = 3,
+  /** The same for packets that borrow through an inner class: a little less, so that assured ones find room. */
+  CEIL_BORROW_LIMIT_NS = 4,
+  /** What a worker may leave uncharged on the shared rate bucket; +Infinity with one queue. */
+  RATE_TAB_NS = 5,
+  CEIL_TAB_NS = 6,
+  QUANTUM_BYTES = 7,
+  LIMIT_PACKETS = 8,
+  LIMIT_BYTES = 9,
+  /** Quantum in weight units (see `weightUnitBytes`), what a backlogged borrower counts for. */
+  WEIGHT = 10,
+  /** Assured rate in claim units of CLAIM_UNIT_BPS; 0 when nothing is assured. */
+  CLAIM = 11,
+  PRIO = 12,
+  /** Index of the leaf queue discipline. */
+  LEAF_KIND = 13,
+}
+
+/** Class words. */
+export const enum Word {
+  SHIFT = 4,
+  STRIDE = 1 << SHIFT,
+
+  /** Bucket: the time in wrapping microseconds at which it would be full again (GCRA's theoretical arrival time). */
+  RATE_FULL_AT_US = 0,
+  CEIL_FULL_AT_US = 1,
+  /** On how many queues the class has registered backlog. */
+  PRESENCE = 2,
+  /** Sum of the assured rates that children with registered backlog claim, in CLAIM_UNIT_BPS. */
+  CLAIMS = 3,
+  /** A leaf's fair clock between the queues it is backlogged on, and when it was last moved. */
+  LEAF_CLOCK = 4,
+  LEAF_CLOCK_AT = 5,
+}
+
+/** Fair words of an inner class. */
+export const enum Fair {
+  SHIFT = 5,
+  STRIDE = 1 << SHIFT,
+
+  /** PRIOS words each: weight of the registered borrowers, the fair clock, and when the clock was last moved. */
+  WEIGHT = 0,
+  CLOCK = 8,
+  CLOCK_AT = 16,
+}
+
+/** Statistics a worker alone writes. */
+export const enum Stat {
+  SHIFT = 3,
+  STRIDE = 1 << SHIFT,
+  BYTES = 0,
+  PACKETS = 1,
+  DROPS = 2,
+  MARKS = 3,
+  LENDS = 4,
+  BORROWS = 5,
+  OVERLIMITS = 6,
+}
+
+export interface SharedTree {
+  readonly capacityClasses: number;
+  readonly queues: number;
+  /** Bytes of quantum that one weight unit stands for, so that no sum of weights passes 2^30. */
+  readonly weightUnitBytes: number;
+  readonly shapes: Float64Array;
+  readonly classWords: Int32Array;
+  readonly fairWords: Int32Array;
+}
+
+const QUANTUM_BYTES_MAX = 200_000;
+
+/** Allocates the shared memory of one direction for `capacityClasses` classes and `queues` workers. */
+export function createSharedTree(capacityClasses: number, queues: number): SharedTree {
+  const slots = capacityClasses + 1;
+  return {
+    capacityClasses,
+    queues,
+    weightUnitBytes: Math.max(4, Math.ceil((QUANTUM_BYTES_MAX * capacityClasses) / 2 ** 30)),
+    shapes: new Float64Array(new SharedArrayBuffer(slots * Shape.STRIDE * 8)),
+    classWords: new Int32Array(new SharedArrayBuffer(slots * Word.STRIDE * 4)),
+    fairWords: new Int32Array(new SharedArrayBuffer(slots * Fair.STRIDE * 4)),
+  };
+}
