@@ -1,0 +1,318 @@
+/**
+ * One worker: the queue pair q of both ports and the trees that shape between them. `step` is all of its life: a
+ * thread calls it in a loop, the simulator calls it in virtual time.
+ *
+ *   RX (inside)  -> parse -> classify -> up tree   -> TX (outside) -> completion -> free
+ *   RX (outside) -> parse -> classify -> down tree -> TX (inside)  -> completion -> free -> fill
+ *
+ * Every frame of the UMEM is in exactly one place: free here, queued in a tree, or in one of the eight rings. It
+ * keeps its number, its offset in the UMEM divided by the frame size, from place to place; nothing is copied.
+ */
+import { ChangeApplier } from '../htb/changes.js';
+import { Htb } from '../htb/htb.js';
+import { Packet, PacketPool } from '../htb/packet-pool.js';
+import type { DescProducer, PortRings } from '../rings/ring.js';
+import { ClassHashReader } from '../shm/class-hash-reader.js';
+import {
+  adoptedWord,
+  type EpochSource,
+  EpochWord,
+  type PublishedEpoch,
+  type SharedShaper,
+} from '../shm/shared-shaper.js';
+import { Direction } from '../shm/tree-layout.js';
+import { applyChanges } from './adopt.js';
+import {
+  BATCH_MAX,
+  CLASS_MISS,
+  CLASS_NONE,
+  KEY_WORDS_SHIFT,
+  KIND_IPV4,
+  KIND_IPV6,
+  PacketBatch,
+} from './batch.js';
+import { Counter } from './counters.js';
+import { FlowTable } from './flow-table.js';
+import { Parser } from './parse.js';
+
+/** What happens to traffic of no class. A default class in the tree file takes precedence for IP traffic. */
+export type UnknownPolicy = 'pass' | 'drop';
+
+export const enum Port {
+  INSIDE = 0,
+  OUTSIDE = 1,
+}
+
+export interface WorkerOptions {
+  readonly queue: number;
+  readonly shared: SharedShaper;
+  readonly source: EpochSource;
+  /** The UMEM: `frames` frames of `frameBytes` (a power of two). */
+  readonly umem: Uint8Array;
+  readonly frames: number;
+  readonly frameBytes: number;
+  /** Rings of the inside and the outside port. */
+  readonly ports: readonly [PortRings, PortRings];
+  readonly capacityFlows: number;
+  readonly flowIdleMs?: number;
+  readonly seed: number;
+  readonly unknownPolicy?: UnknownPolicy;
+}
+
+// Imported constants are looked up at each use; the engine folds a module's own into the code.
+const BATCH = BATCH_MAX;
+const KEY_SHIFT = KEY_WORDS_SHIFT;
+const IPV4 = KIND_IPV4;
+const IPV6 = KIND_IPV6;
+const MISS = CLASS_MISS;
+const NONE = CLASS_NONE;
+
+export class Worker {
+  readonly counters = new Float64Array(new SharedArrayBuffer(Counter.COUNT * 8));
+  /** By direction: `Direction.DOWN`, `Direction.UP`. */
+  readonly trees: readonly [Htb, Htb];
+  readonly parser: Parser;
+  readonly flows: FlowTable;
+  readonly pool: PacketPool;
+  private readonly queue: number;
+  private readonly shared: SharedShaper;
+  private readonly source: EpochSource;
+  private readonly ports: readonly [PortRings, PortRings];
+  private readonly frameShift: number;
+  private readonly capturedMax: number;
+  private readonly passesUnknown: boolean;
+  private readonly appliers: readonly [ChangeApplier, ChangeApplier];
+  private readonly batch = new PacketBatch();
+  /** Stack of free frames, by number. */
+  private readonly free: Int32Array;
+  private freeCount = 0;
+  private epoch = 0;
+  private mapEpoch = 0;
+  private portEpoch = 0;
+  private classHash: ClassHashReader | null = null;
+  private defaultClass = -1;
+  /** Packets taken in and sent out in this step. */
+  private moved = 0;
+
+  constructor(options: WorkerOptions) {
+    const { shared, queue } = options;
+    this.queue = queue;
+    this.shared = shared;
+    this.source = options.source;
+    this.ports = options.ports;
+    this.frameShift = Math.log2(options.frameBytes);
+    this.capturedMax = options.frameBytes;
+    this.passesUnknown = options.unknownPolicy !== 'drop';
+    this.parser = new Parser(options.umem);
+    this.flows = new FlowTable({
+      capacityFlows: options.capacityFlows,
+      seed: options.seed,
+      ...(options.flowIdleMs === undefined ? {} : { idleTimeoutMs: options.flowIdleMs }),
+    });
+    this.pool = new PacketPool(options.frames);
+    this.trees = [
+      new Htb(shared.trees[Direction.DOWN], queue, this.pool),
+      new Htb(shared.trees[Direction.UP], queue, this.pool),
+    ];
+    const freed = (classIndex: number): void => {
+      // Tells the publisher that this tree is done with the class; it reads the word before it reuses the index.
+      Atomics.sub(shared.holders, classIndex, 1);
+    };
+    this.appliers = [new ChangeApplier(this.trees[0], freed), new ChangeApplier(this.trees[1], freed)];
+    this.free = new Int32Array(options.frames);
+    for (let frame = options.frames - 1; frame >= 0; frame--) this.free[this.freeCount++] = frame;
+  }
+
+  /** Frames that are in no ring and in no tree. */
+  get freeFrames(): number {
+    return this.freeCount;
+  }
+
+  /** Packets in both trees. */
+  get queuedPackets(): number {
+    return this.trees[0].backlogPackets + this.trees[1].backlogPackets;
+  }
+
+  /**
+   * Moves everything that can move at `nowNs`, at most one batch a port and ring. `nowNs` must not go back. Returns
+   * the packets taken in and sent out; 0 means that nothing happens until `nextDueNs` or a new frame.
+   */
+  step(nowNs: number): number {
+    this.moved = 0;
+    if (Atomics.load(this.shared.epochWords, EpochWord.PUBLISHED) !== this.epoch) this.adopt(nowNs);
+    this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
+    this.recycle(this.ports[Port.INSIDE]);
+    this.recycle(this.ports[Port.OUTSIDE]);
+    this.trees[Direction.DOWN].runTimers(nowNs);
+    this.trees[Direction.UP].runTimers(nowNs);
+    this.receive(Port.INSIDE, Direction.UP, nowNs);
+    this.receive(Port.OUTSIDE, Direction.DOWN, nowNs);
+    this.transmit(Port.INSIDE, Direction.DOWN, nowNs);
+    this.transmit(Port.OUTSIDE, Direction.UP, nowNs);
+    this.trees[Direction.DOWN].endStep(nowNs);
+    this.trees[Direction.UP].endStep(nowNs);
+    this.counters[Counter.STEPS]! += 1;
+    if (this.moved > 0) this.counters[Counter.BUSY_STEPS]! += 1;
+    return this.moved;
+  }
+
+  /** When `step` will have something to do if no frame arrives: `nowNs` if at once, Infinity if never. */
+  nextDueNs(nowNs: number): number {
+    const down = this.trees[Direction.DOWN].nextDueNs(nowNs);
+    const up = this.trees[Direction.UP].nextDueNs(nowNs);
+    return down < up ? down : up;
+  }
+
+  // ---- new classes ------------------------------------------------------------------------------------
+
+  private adopt(nowNs: number): void {
+    for (let next = this.source.take(); next !== null; next = this.source.take()) this.adoptOne(next, nowNs);
+    // Pairs with the publisher's load: what only earlier epochs could see may be reused from here on.
+    Atomics.store(this.shared.epochWords, adoptedWord(this.queue), this.epoch);
+  }
+
+  private adoptOne(next: PublishedEpoch, nowNs: number): void {
+    if (next.classHash !== null) this.classHash = new ClassHashReader(next.classHash);
+    for (const tree of this.trees) tree.setLinkLayer(next.overheadBytes, next.mpuBytes);
+    applyChanges(next.changes, this.appliers, nowNs);
+    if (next.remapsFlows || next.defaultClassIndex !== this.defaultClass)
+      this.mapEpoch = (this.mapEpoch + 1) | 0;
+    this.defaultClass = next.defaultClassIndex;
+    this.epoch = next.epoch;
+  }
+
+  // ---- frames -----------------------------------------------------------------------------------------
+
+  /** Takes back the frames that a port has sent, and gives it free ones to receive into. */
+  private recycle(port: PortRings): void {
+    const { completion, fill } = port;
+    const free = this.free;
+    const shift = this.frameShift;
+    const done = completion.peek(completion.size);
+    let freeCount = this.freeCount;
+    for (let i = 0, at = completion.cachedCons; i < done; i++)
+      free[freeCount++] = completion.addrAt(at + i) >>> shift;
+    completion.release(done);
+    const wanted = fill.reserve(freeCount < fill.size ? freeCount : fill.size);
+    for (let i = 0, at = fill.cachedProd; i < wanted; i++) fill.write(at + i, free[--freeCount]! << shift);
+    fill.submit(wanted);
+    this.freeCount = freeCount;
+  }
+
+  private receive(port: Port, direction: Direction, nowNs: number): void {
+    const rx = this.ports[port].rx;
+    const batch = this.batch;
+    const count = rx.peek(BATCH);
+    if (count === 0) return;
+    const { addr, lenBytes, capturedBytes } = batch;
+    let bytes = 0;
+    for (let i = 0, at = rx.cachedCons; i < count; i++) {
+      const len = rx.lenAt(at + i);
+      addr[i] = rx.addrAt(at + i);
+      lenBytes[i] = len;
+      capturedBytes[i] = len < this.capturedMax ? len : this.capturedMax;
+      bytes += len;
+    }
+    rx.release(count);
+    this.counters[Counter.RX_PACKETS]! += count;
+    this.counters[Counter.RX_BYTES]! += bytes;
+    this.moved += count;
+    this.parser.parse(batch, count);
+    this.classify(port, direction, count, nowNs);
+    this.enqueue(port, direction, count, nowNs);
+  }
+
+  /** Finds the class of each packet of the batch: in the flow table, else in the class hash. */
+  private classify(port: Port, direction: Direction, count: number, nowNs: number): void {
+    const { kind, key, classIndex } = this.batch;
+    const nowMs = (nowNs / 1_000_000) | 0;
+    const flowEpoch = (this.mapEpoch + this.portEpoch) | 0;
+    this.flows.lookupBatch(this.batch, count, port, flowEpoch, nowMs);
+    for (let i = 0; i < count; i++) {
+      if (classIndex[i] !== MISS) continue;
+      const at = i << KEY_SHIFT;
+      let found = -1;
+      if (this.classHash !== null) {
+        if (kind[i] === IPV4) {
+          found = this.classHash.lookup4(key[at + (direction === Direction.DOWN ? 1 : 0)]!, this.epoch);
+        } else if (kind[i] === IPV6) {
+          const word = at + (direction === Direction.DOWN ? 4 : 0);
+          found = this.classHash.lookup6(
+            key[word]!,
+            key[word + 1]!,
+            key[word + 2]!,
+            key[word + 3]!,
+            this.epoch,
+          );
+        }
+      }
+      if (found < 0) found = this.defaultClass;
+      classIndex[i] = found;
+      this.flows.insert(this.batch, i, port, flowEpoch, nowMs, found, 1 - port);
+    }
+  }
+
+  private enqueue(port: Port, direction: Direction, count: number, nowNs: number): void {
+    const { addr, lenBytes, classIndex, kind } = this.batch;
+    const tree = this.trees[direction];
+    const packets = this.pool.words;
+    const shift = this.frameShift;
+    let drops = 0;
+    // One load of every leaf's record first: their cache misses overlap, where the loop below would take them in turn.
+    tree.touch(classIndex, count);
+    for (let i = 0; i < count; i++) {
+      const index = classIndex[i]!;
+      const frame = addr[i]! >>> shift;
+      if (index === NONE) {
+        if (kind[i] === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
+        this.handleUnknown(this.ports[1 - port]!.tx, frame, addr[i]!, lenBytes[i]!);
+        continue;
+      }
+      packets[(frame << Packet.SHIFT) + Packet.ADDR] = addr[i]!;
+      if (!tree.enqueue(index, frame, lenBytes[i]!, nowNs)) {
+        this.free[this.freeCount++] = frame;
+        drops++;
+      }
+    }
+    this.counters[Counter.DROP_QUEUE]! += drops;
+  }
+
+  /** Traffic of no class leaves unshaped, or not at all. */
+  private handleUnknown(tx: DescProducer, frame: number, addr: number, lenBytes: number): void {
+    this.counters[Counter.UNKNOWN_PACKETS]! += 1;
+    if (this.passesUnknown && tx.reserve(1) === 1) {
+      tx.write(tx.cachedProd, addr, lenBytes);
+      tx.submit(1);
+      this.counters[Counter.TX_PACKETS]! += 1;
+      this.counters[Counter.TX_BYTES]! += lenBytes;
+      return;
+    }
+    this.counters[this.passesUnknown ? Counter.DROP_TX_FULL : Counter.DROP_UNKNOWN]! += 1;
+    this.free[this.freeCount++] = frame;
+  }
+
+  private transmit(port: Port, direction: Direction, nowNs: number): void {
+    const tree = this.trees[direction];
+    if (tree.backlogPackets === 0) return;
+    const tx = this.ports[port].tx;
+    const packets = this.pool.words;
+    const room = tx.reserve(BATCH);
+    const at = tx.cachedProd;
+    let sent = 0;
+    let bytes = 0;
+    while (sent < room) {
+      const packet = tree.dequeue(nowNs);
+      if (packet < 0) break;
+      const word = packet << Packet.SHIFT;
+      const len = packets[word + Packet.LEN_BYTES]!;
+      tx.write(at + sent, packets[word + Packet.ADDR]!, len);
+      bytes += len;
+      sent++;
+    }
+    if (sent === 0) return;
+    tx.submit(sent);
+    this.counters[Counter.TX_PACKETS]! += sent;
+    this.counters[Counter.TX_BYTES]! += bytes;
+    this.moved += sent;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * One queue of the simulation: a real worker over memory rings, and the two network cards it serves. The cards
+ * are part of the experiment, not of what is studied: they send at once whatever the worker gives them, because
+ * the classes are what limits, and they drop what arrives while the RX ring is full or no frame is free.
+ */
+import { Port, Worker } from '../dataplane/worker.js';
+import { type FrameCounts, countFrames, MemoryPort } from '../rings/memory.js';
+import type { EpochSource, SharedShaper } from '../shm/shared-shaper.js';
+import { Direction } from '../shm/tree-layout.js';
+import { Arrivals } from './arrivals.js';
+import { buildHeaders, HEADER_STRIDE_SHIFT, HEADER_WORDS, SLOT_BYTES, SLOT_BYTES_SHIFT } from './frames.js';
+import type { Meters } from './meters.js';
+import type { Scenario } from './scenario.js';
+
+/** Entries of each ring, the usual size of a network card's. */
+export const RING_SIZE = 2048;
+const FRAMES_MIN = 4096;
+const FRAMES_MAX = 65536;
+/** Most packets that a worker takes or sends in one step, by port. */
+const BATCH = 64;
+/** Steps at one time; enough to empty full rings of both ports. */
+const STEPS_MAX = 128;
+
+export interface SimQueueOptions {
+  readonly queue: number;
+  readonly scenario: Scenario;
+  readonly shared: SharedShaper;
+  readonly source: EpochSource;
+  /** Number of each class that has flows. */
+  readonly classNumbers: ReadonlyMap<string, number>;
+  /** Meter of each flow. */
+  readonly meterOfFlow: Int32Array;
+  readonly meters: Meters;
+  readonly originNs: number;
+}
+
+export class SimQueue {
+  readonly worker: Worker;
+  readonly arrivals: Arrivals;
+  readonly frames: number;
+  private readonly inside = new MemoryPort({ ringSize: RING_SIZE });
+  private readonly outside = new MemoryPort({ ringSize: RING_SIZE });
+  private readonly umemWords: Int32Array;
+  private readonly headers: Int32Array;
+  private readonly meters: Meters;
+  /** By source: length of its packets, the meter they count for, and whether they go down. */
+  private readonly sizeOf: Int32Array;
+  private readonly meterOf: Int32Array;
+  private readonly isDown: Uint8Array;
+  /** By frame: when the packet in it arrived, and the meter it counts for. */
+  private readonly arrivedNs: Float64Array;
+  private readonly meterOfFrame: Int32Array;
+
+  constructor(options: SimQueueOptions) {
+    const { queue, scenario, meterOfFlow } = options;
+    const arrivals = new Arrivals(scenario.flows, queue, scenario.seed, options.originNs);
+    const { flowOf } = arrivals;
+    this.arrivals = arrivals;
+    this.meters = options.meters;
+    this.headers = buildHeaders(scenario.flows, flowOf, options.classNumbers, queue);
+    this.sizeOf = flowOf.map((flow) => scenario.flows[flow]!.sizeBytes);
+    this.meterOf = flowOf.map((flow) => meterOfFlow[flow]!);
+    this.isDown = Uint8Array.from(flowOf, (flow) => (scenario.flows[flow]!.direction === Direction.DOWN ? 1 : 0));
+    this.frames = framesFor(scenario, this.arrivals.flowOf);
+    // Shared memory is demand-zeroed, so what is never queued is never resident.
+    const umem = new SharedArrayBuffer(this.frames * SLOT_BYTES);
+    this.umemWords = new Int32Array(umem);
+    this.arrivedNs = new Float64Array(this.frames);
+    this.meterOfFrame = new Int32Array(this.frames);
+    this.worker = new Worker({
+      queue,
+      shared: options.shared,
+      source: options.source,
+      umem: new Uint8Array(umem),
+      frames: this.frames,
+      frameBytes: SLOT_BYTES,
+      ports: [this.inside.rings, this.outside.rings],
+      capacityFlows: Math.max(1024, flowOf.length * 2),
+      seed: scenario.seed,
+    });
+  }
+
+  /** Lets everything arrive that is due, and the worker step until it has caught up. */
+  run(nowNs: number): void {
+    this.receive(nowNs);
+    for (let steps = 0; steps < STEPS_MAX; steps++) {
+      const moved = this.worker.step(nowNs);
+      this.transmit(this.inside, nowNs);
+      this.transmit(this.outside, nowNs);
+      if (moved < BATCH) return;
+    }
+  }
+
+  /** When the worker has something to do next, after a step at `nowNs`. */
+  nextDueNs(nowNs: number): number {
+    if (this.inside.rings.rx.peek(1) + this.outside.rings.rx.peek(1) > 0) return nowNs;
+    const dueNs = this.worker.nextDueNs(nowNs);
+    const arrivalNs = this.arrivals.heap.topTime;
+    return dueNs < arrivalNs ? dueNs : arrivalNs;
+  }
+
+  /** The cards take in what has arrived by `nowNs`. */
+  receive(nowNs: number): void {
+    const { arrivals, meters, sizeOf, meterOf, isDown } = this;
+    const { heap } = arrivals;
+    const down = this.outside.nic;
+    const up = this.inside.nic;
+    const downRoom = Math.min(down.fill.peek(RING_SIZE), down.rx.reserve(RING_SIZE));
+    const upRoom = Math.min(up.fill.peek(RING_SIZE), up.rx.reserve(RING_SIZE));
+    let downCount = 0;
+    let upCount = 0;
+    while (heap.topTime <= nowNs) {
+      const source = heap.topId;
+      const meter = meterOf[source]!;
+      const lenBytes = sizeOf[source]!;
+      meters.offeredPackets[meter]! += 1;
+      meters.offeredBytes[meter]! += lenBytes;
+      if (isDown[source] === 1) {
+        if (downCount === downRoom) meters.nicDrops[meter]! += 1;
+        else {
+          const addr = down.fill.addrAt(down.fill.cachedCons + downCount);
+          this.write(addr, source, meter, heap.topTime);
+          down.rx.write(down.rx.cachedProd + downCount, addr, lenBytes);
+          downCount++;
+        }
+      } else if (upCount === upRoom) meters.nicDrops[meter]! += 1;
+      else {
+        const addr = up.fill.addrAt(up.fill.cachedCons + upCount);
+        this.write(addr, source, meter, heap.topTime);
+        up.rx.write(up.rx.cachedProd + upCount, addr, lenBytes);
+        upCount++;
+      }
+      arrivals.advance();
+    }
+    down.fill.release(downCount);
+    down.rx.submit(downCount);
+    up.fill.release(upCount);
+    up.rx.submit(upCount);
+  }
+
+  private write(addr: number, source: number, meter: number, arrivedNs: number): void {
+    const words = this.umemWords;
+    const headers = this.headers;
+    const to = addr >> 2;
+    const from = source << HEADER_STRIDE_SHIFT;
+    for (let i = 0; i < HEADER_WORDS; i++) words[to + i] = headers[from + i]!;
+    const frame = addr >> SLOT_BYTES_SHIFT;
+    this.arrivedNs[frame] = arrivedNs;
+    this.meterOfFrame[frame] = meter;
+  }
+
+  /** The card sends everything in its TX ring and gives the frames back. */
+  private transmit(port: MemoryPort, nowNs: number): void {
+    const { tx, completion } = port.nic;
+    const count = tx.peek(RING_SIZE);
+    if (count === 0) return;
+    const room = completion.reserve(count);
+    for (let i = 0; i < room; i++) {
+      const addr = tx.addrAt(tx.cachedCons + i);
+      const frame = addr >> SLOT_BYTES_SHIFT;
+      completion.write(completion.cachedProd + i, addr);
+      this.meters.sent(this.meterOfFrame[frame]!, tx.lenAt(tx.cachedCons + i), nowNs - this.arrivedNs[frame]!);
+    }
+    tx.release(room);
+    completion.submit(room);
+  }
+
+  // ---- accounts ---------------------------------------------------------------------------------------
+
+  /** Where the frames in the rings of both ports are. */
+  ringFrames(): readonly [FrameCounts, FrameCounts] {
+    return [countFrames(this.inside), countFrames(this.outside)];
+  }
+
+  /** Adds the packets that wait in the RX rings to `packets`, by meter. */
+  countReceived(packets: Float64Array): void {
+    for (const { rings } of [this.inside, this.outside]) {
+      const count = rings.rx.peek(RING_SIZE);
+      for (let i = 0; i < count; i++) {
+        packets[this.meterOfFrame[rings.rx.addrAt(rings.rx.cachedCons + i) >> SLOT_BYTES_SHIFT]!]! += 1;
+      }
+    }
+  }
+
+  /** The tree that a port's packets leave by. */
+  static readonly portOf = [Port.INSIDE, Port.OUTSIDE] as const;
+}
+
+/** Enough frames to fill every leaf that has flows on the queue, and the rings, within bounds. */
+function framesFor(scenario: Scenario, flowOf: Int32Array): number {
+  const limits = new Map<string, number>();
+  for (const flow of flowOf) {
+    const { classId, direction } = scenario.flows[flow]!;
+    limits.set(`${direction} ${classId}`, scenario.limitPackets.get(classId)!);
+  }
+  let wanted = 4 * RING_SIZE;
+  for (const limit of limits.values()) wanted += limit;
+  return Math.min(FRAMES_MAX, Math.max(FRAMES_MIN, wanted));
+}
