@@ -21,7 +21,9 @@ interface FileResult {
 }
 
 function testFiles(): string[] {
-  const all = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.test.js'));
+  const all = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.test.js'),
+  );
   const chosen = wanted.length === 0 ? all : all.filter((name) => wanted.some((part) => name.includes(part)));
   return chosen.sort();
 }
