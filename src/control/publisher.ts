@@ -7,6 +7,7 @@
  */
 import type { ClassSpec, ClassTree } from '../../classes/model.js';
 import { WeirError } from '../errors.js';
+import { freshenBucket, rescaleBucket, wrapUs } from '../htb/sharing/bucket.js';
 import { ClassHashWriter } from '../shm/class-hash-writer.js';
 import {
   adoptedWord,
@@ -15,7 +16,7 @@ import {
   type PublishedEpoch,
   type SharedShaper,
 } from '../shm/shared-shaper.js';
-import { Direction, Limit, Word } from '../shm/tree-layout.js';
+import { Direction, Limit, Shape, Word } from '../shm/tree-layout.js';
 import { ShapeTable } from './shapes.js';
 
 /** A published class. */
@@ -40,6 +41,11 @@ export interface PublishSummary {
 }
 
 const DIRECTION_KEYS = ['down', 'up'] as const;
+/** What a byte costs, and the shared word, of the assured and of the ceil bucket. */
+const BUCKETS = [
+  [Shape.RATE_NS_PER_BYTE, Word.RATE_FULL_AT_US],
+  [Shape.CEIL_NS_PER_BYTE, Word.CEIL_FULL_AT_US],
+] as const;
 const CLAIM_FLAGS = [Change.FLAG_CLAIM_DOWN, Change.FLAG_CLAIM_UP] as const;
 
 export class Publisher {
@@ -51,7 +57,8 @@ export class Publisher {
   #epoch = 0;
   #nextIndex = 0;
   #freeIndexes: number[] = [];
-  #retired: { index: number; fairSlot: number }[] = [];
+  /** Removed classes that some tree may still be draining; till then their index, slot and shapes are in use. */
+  #retired: PublishedClass[] = [];
   #nextFairSlot = 0;
   #freeFairSlots: number[] = [];
   #changes: number[] = [];
@@ -84,9 +91,9 @@ export class Publisher {
    */
   publish(tree: ClassTree, nowNs: number): PublishSummary {
     this.reclaim();
-    this.#checkCapacity(tree);
-    const epoch = (this.#epoch + 1) | 0;
     const layout = layOut(tree);
+    this.#checkCapacity(tree, layout);
+    const epoch = (this.#epoch + 1) | 0;
     this.#changes = [];
     const stale = new Set(this.#classes.keys());
     const summary = { epoch, added: 0, changed: 0, removed: 0 };
@@ -98,7 +105,7 @@ export class Publisher {
       const before = this.#classes.get(spec.id);
       if (before !== undefined && before.isInner === isInner) {
         stale.delete(spec.id);
-        if (this.#update(before, spec, layout, i, epoch)) summary.changed++;
+        if (this.#update(before, spec, layout, i, epoch, nowNs)) summary.changed++;
         if (this.#rematch(before.index, before.spec, spec, epoch)) remapsFlows = true;
         before.spec = spec;
         continue;
@@ -121,7 +128,7 @@ export class Publisher {
       summary.removed++;
     }
     // Children before parents, so that a removed subtree is let go of from below.
-    for (const gone of removals.reverse()) this.#remove(gone, epoch);
+    for (const gone of removals.reverse()) this.#remove(gone);
     if (removals.length > 0) remapsFlows = true;
     this.#release(tree, epoch, remapsFlows);
     return summary;
@@ -130,16 +137,32 @@ export class Publisher {
   /** Makes memory available again that no worker uses any more. Cheap; call it now and then. */
   reclaim(): void {
     const oldest = this.oldestAdoptedEpoch();
-    for (const shapes of this.#shapes) shapes.reclaim(oldest);
     this.#hash.maintain(oldest);
-    const held = this.#retired.filter(({ index }) => Atomics.load(this.#shared.holders, index) !== 0);
-    if (held.length === this.#retired.length) return;
-    for (const { index, fairSlot } of this.#retired) {
-      if (Atomics.load(this.#shared.holders, index) !== 0) continue;
-      this.#freeIndexes.push(index);
-      if (fairSlot > 0) this.#freeFairSlots.push(fairSlot);
+    const held: PublishedClass[] = [];
+    for (const gone of this.#retired) {
+      if (Atomics.load(this.#shared.holders, gone.index) !== 0) {
+        held.push(gone);
+        continue;
+      }
+      for (let d = 0; d < Limit.DIRECTIONS; d++) this.#shapes[d]!.drop(gone.shapes[d]!, this.#epoch);
+      this.#freeIndexes.push(gone.index);
+      if (gone.fairSlot > 0) this.#freeFairSlots.push(gone.fairSlot);
     }
     this.#retired = held;
+    for (const shapes of this.#shapes) shapes.reclaim(oldest);
+  }
+
+  /**
+   * Keeps the wrapping clocks of idle buckets from being misread. To be called at least every ten minutes; `nowNs` is
+   * the workers' clock.
+   */
+  freshen(nowNs: number): void {
+    const nowUs = wrapUs(nowNs);
+    for (const tree of this.#shared.trees) {
+      for (let index = 0; index < this.#nextIndex; index++) {
+        for (const [, word] of BUCKETS) freshenBucket(tree.classWords, (index << Word.SHIFT) + word, nowUs);
+      }
+    }
   }
 
   /** The oldest epoch that some worker still runs on. */
@@ -152,10 +175,19 @@ export class Publisher {
     return oldest;
   }
 
-  #checkCapacity(tree: ClassTree): void {
+  #checkCapacity(tree: ClassTree, layout: TreeLayout): void {
     const free = this.#shared.capacityClasses - this.#nextIndex + this.#freeIndexes.length;
     let wanted = 0;
-    for (const spec of tree.classes) if (!this.#classes.has(spec.id)) wanted++;
+    for (let i = 0; i < tree.classes.length; i++) {
+      const before = this.#classes.get(tree.classes[i]!.id);
+      if (before === undefined || before.isInner !== (layout.isInner[i] === 1)) wanted++;
+    }
+    // Every class may take a new shape before its old one is free, which takes the workers' adoption.
+    if (this.#shapes.some((shapes) => shapes.room < tree.classes.length))
+      throw new WeirError(
+        'E_CAPACITY',
+        'too many changes at once: the workers have not adopted the last ones',
+      );
     if (wanted <= free) return;
     throw new WeirError(
       'E_CAPACITY',
@@ -166,7 +198,7 @@ export class Publisher {
   #add(spec: ClassSpec, isInner: boolean, layout: TreeLayout, at: number, nowNs: number): PublishedClass {
     const index = this.#freeIndexes.pop() ?? this.#nextIndex++;
     const fairSlot = isInner ? (this.#freeFairSlots.pop() ?? ++this.#nextFairSlot) : 0;
-    const nowUs = Math.floor(nowNs / 1000) | 0;
+    const nowUs = wrapUs(nowNs);
     for (const tree of this.#shared.trees) {
       const base = index << Word.SHIFT;
       // Nobody holds the index, so plain stores do; the epoch word publishes them.
@@ -182,7 +214,7 @@ export class Publisher {
       isInner,
       level: layout.level[at]!,
       claims: layout.claims[at]!,
-      shapes: this.#takeShapes(spec, isInner),
+      shapes: this.#takeShapes(spec, isInner, layout.claims[at]!),
       fairSlot,
     };
     this.#classes.set(spec.id, added);
@@ -191,9 +223,16 @@ export class Publisher {
   }
 
   /** Records what is new about a class that stays; false when nothing is. */
-  #update(entry: PublishedClass, spec: ClassSpec, layout: TreeLayout, at: number, epoch: number): boolean {
+  #update(
+    entry: PublishedClass,
+    spec: ClassSpec,
+    layout: TreeLayout,
+    at: number,
+    epoch: number,
+    nowNs: number,
+  ): boolean {
     const parentIndex = this.#parentIndex(spec);
-    const shapes = this.#takeShapes(spec, entry.isInner);
+    const shapes = this.#takeShapes(spec, entry.isInner, layout.claims[at]!);
     for (let d = 0; d < Limit.DIRECTIONS; d++) this.#shapes[d]!.drop(entry.shapes[d]!, epoch);
     const same =
       parentIndex === entry.parentIndex &&
@@ -201,6 +240,7 @@ export class Publisher {
       shapes[1] === entry.shapes[1] &&
       layout.level[at] === entry.level &&
       layout.claims[at] === entry.claims;
+    if (!same) this.#rescale(entry, shapes, nowNs);
     entry.shapes = shapes;
     if (same) return false;
     entry.parentIndex = parentIndex;
@@ -210,10 +250,25 @@ export class Publisher {
     return true;
   }
 
-  #remove(gone: PublishedClass, epoch: number): void {
+  /** What a shared bucket lacks stays the same in bytes when its rate changes. */
+  #rescale(entry: PublishedClass, shapes: readonly [number, number], nowNs: number): void {
+    if (this.#shared.queues === 1 || entry.shapes === shapes) return;
+    const nowUs = wrapUs(nowNs);
+    for (let d = 0; d < Limit.DIRECTIONS; d++) {
+      const tree = this.#shared.trees[d]!;
+      for (const [price, word] of BUCKETS) {
+        const before = tree.shapes[(entry.shapes[d]! << Shape.SHIFT) + price]!;
+        const after = tree.shapes[(shapes[d]! << Shape.SHIFT) + price]!;
+        if (before === after) continue;
+        const ratio = before > 0 ? after / before : 0;
+        rescaleBucket(tree.classWords, (entry.index << Word.SHIFT) + word, nowUs, ratio);
+      }
+    }
+  }
+
+  #remove(gone: PublishedClass): void {
     this.#changes.push(Change.OP_REMOVE, gone.index, 0, 0, 0, 0, 0, 0);
-    for (let d = 0; d < Limit.DIRECTIONS; d++) this.#shapes[d]!.drop(gone.shapes[d]!, epoch);
-    this.#retired.push({ index: gone.index, fairSlot: gone.fairSlot });
+    this.#retired.push(gone);
   }
 
   #recordSet(entry: PublishedClass): void {
@@ -222,11 +277,18 @@ export class Publisher {
     this.#changes.push(entry.shapes[0], entry.shapes[1], entry.fairSlot);
   }
 
-  #takeShapes(spec: ClassSpec, isInner: boolean): [number, number] {
+  #takeShapes(spec: ClassSpec, isInner: boolean, claims: number): [number, number] {
     const { limitPackets, limitBytes } = spec;
     const isRoot = spec.parent === null;
     const of = (d: 0 | 1): number =>
-      this.#shapes[d].take({ direction: spec[DIRECTION_KEYS[d]], isInner, isRoot, limitPackets, limitBytes });
+      this.#shapes[d].take({
+        direction: spec[DIRECTION_KEYS[d]],
+        isInner,
+        isRoot,
+        hasClaim: (claims & CLAIM_FLAGS[d]) !== 0,
+        limitPackets,
+        limitBytes,
+      });
     return [of(Direction.DOWN), of(Direction.UP)];
   }
 

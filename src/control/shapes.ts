@@ -6,6 +6,8 @@ export interface ShapeSpec {
   readonly direction: DirectionSpec | null;
   readonly isInner: boolean;
   readonly isRoot: boolean;
+  /** Takes part in claims: its assured tokens may come slower than its rate says. */
+  readonly hasClaim: boolean;
   readonly limitPackets: number;
   /** 0 for no limit. */
   readonly limitBytes: number;
@@ -17,7 +19,7 @@ export interface ShapeSpec {
  */
 export const OVERDRAFT_BYTES = 1600;
 /** All workers' tabs on a bucket together are worth at most this much of its rate. */
-const TABS_NS = 250_000;
+const TABS_NS = 100_000;
 /** ... and at most this part of its depth. */
 const TABS_SHARE = 1 / 4;
 /** With several queues, borrowers leave this part of the depth to packets with assured tokens. */
@@ -33,12 +35,18 @@ export class ShapeTable {
   readonly #byKey = new Map<string, number>();
   readonly #keys: string[] = [];
   readonly #users: number[] = [];
-  readonly #specIds = new Map<DirectionSpec, number>();
+  /** Equal directions are one object within a tree, but not from one tree to the next. */
+  readonly #directionKeys = new WeakMap<DirectionSpec, string>();
   #free: number[] = [];
   #released: { shape: number; epoch: number }[] = [];
 
   constructor(tree: SharedTree) {
     this.#tree = tree;
+  }
+
+  /** Shapes that can be taken before any other is reclaimed. */
+  get room(): number {
+    return this.#tree.shapes.length / Shape.STRIDE - this.#keys.length + this.#free.length;
   }
 
   /** The index of a shape, counted as used once more. */
@@ -74,13 +82,19 @@ export class ShapeTable {
     this.#released = waits;
   }
 
-  #keyOf({ direction, isInner, isRoot, limitPackets, limitBytes }: ShapeSpec): string {
-    let id = 0;
-    if (direction !== null) {
-      id = this.#specIds.get(direction) ?? this.#specIds.size + 1;
-      this.#specIds.set(direction, id);
+  #keyOf({ direction, isInner, isRoot, hasClaim, limitPackets, limitBytes }: ShapeSpec): string {
+    return `${this.#directionKey(direction)},${isInner ? 1 : 0},${isRoot ? 1 : 0},${hasClaim ? 1 : 0},${limitPackets},${limitBytes}`;
+  }
+
+  #directionKey(direction: DirectionSpec | null): string {
+    if (direction === null) return '';
+    let key = this.#directionKeys.get(direction);
+    if (key === undefined) {
+      const { rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio } = direction;
+      key = `${rateBps},${ceilBps},${burstBytes},${cburstBytes},${quantumBytes},${prio}`;
+      this.#directionKeys.set(direction, key);
     }
-    return `${id},${isInner ? 1 : 0},${isRoot ? 1 : 0},${limitPackets},${limitBytes}`;
+    return key;
   }
 
   #write(shape: number, spec: ShapeSpec): void {
@@ -111,6 +125,13 @@ export class ShapeTable {
       row[Shape.RATE_TAB_NS] = rate.tabNs;
       row[Shape.CEIL_TAB_NS] = ceil.tabNs;
       row[Shape.QUANTUM_BYTES] = direction.quantumBytes;
+      const { rateBps, ceilBps, burstBytes, cburstBytes } = direction;
+      if (rateBps === ceilBps && burstBytes === cburstBytes && !spec.hasClaim) {
+        // Both buckets would always say the same; the ceil's alone is kept.
+        row[Shape.RATE_NS_PER_BYTE] = 0;
+        row[Shape.RATE_LIMIT_NS] = Number.POSITIVE_INFINITY;
+        row[Shape.RATE_TAB_NS] = Number.POSITIVE_INFINITY;
+      }
       row[Shape.CLAIM] =
         direction.rateBps > 0 ? Math.max(1, Math.round(direction.rateBps / Limit.CLAIM_UNIT_BPS)) : 0;
       row[Shape.PRIO] = direction.prio;

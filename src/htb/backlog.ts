@@ -12,6 +12,7 @@ const PENDING_MAX = 1024;
 
 export class Backlog {
   readonly #words: Int32Array;
+  readonly #clock: Float64Array;
   readonly #registry: Registry;
   readonly #tabs: Tabs;
   readonly #isShared: boolean;
@@ -25,6 +26,7 @@ export class Backlog {
 
   constructor(memory: TreeMemory, registry: Registry, tabs: Tabs) {
     this.#words = memory.words;
+    this.#clock = memory.clock;
     this.#registry = registry;
     this.#tabs = tabs;
     this.#isShared = memory.shared.queues > 1;
@@ -46,7 +48,8 @@ export class Backlog {
   }
 
   /** Notes that a leaf has become empty. */
-  emptied(leaf: number, nowNs: number): void {
+  emptied(leaf: number): void {
+    const nowNs = this.#clock[0]!;
     const flags = this.#words[leaf + Field.FLAGS]!;
     if ((flags & (Flag.IS_REGISTERED | Flag.IS_LINGERING)) !== Flag.IS_REGISTERED) return;
     this.#words[leaf + Field.FLAGS] = flags | Flag.IS_LINGERING;
@@ -55,13 +58,14 @@ export class Backlog {
     this.#lingeringSinceNs[slot] = nowNs;
   }
 
-  endStep(nowNs: number): void {
+  endStep(): void {
+    const nowNs = this.#clock[0]!;
     if (this.#pendingCount > 0) this.#announce();
     while (this.#lingerHead !== this.#lingerTail) {
       const slot = this.#lingerHead & (this.#lingering.length - 1);
       if (this.#lingeringSinceNs[slot]! + LINGER_NS > nowNs) return;
       this.#lingerHead++;
-      this.#withdraw(this.#lingering[slot]!, nowNs);
+      this.#withdraw(this.#lingering[slot]!);
     }
   }
 
@@ -86,12 +90,12 @@ export class Backlog {
     this.#pendingCount = 0;
   }
 
-  #withdraw(leaf: number, nowNs: number): void {
+  #withdraw(leaf: number): void {
     const flags = this.#words[leaf + Field.FLAGS]!;
     if ((flags & Flag.IS_LINGERING) === 0) return;
     this.#words[leaf + Field.FLAGS] = flags & ~Flag.IS_LINGERING;
     if (this.#words[leaf + Field.BACKLOG_PACKETS] !== 0) return;
     this.#registry.unregister(leaf);
-    if (this.#isShared) this.#tabs.settle(leaf, nowNs);
+    if (this.#isShared) this.#tabs.settle(leaf);
   }
 }

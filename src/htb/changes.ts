@@ -7,7 +7,7 @@
  *
  * A class never turns from a leaf into an inner class or back; the publisher gives it a new index instead.
  */
-import { Limit, Shape, Stat } from '../shm/tree-layout.js';
+import { Limit, Shape } from '../shm/tree-layout.js';
 import type { Htb } from './htb.js';
 import { Field, Flag } from './layout.js';
 import { TreeMemory } from './memory.js';
@@ -31,6 +31,8 @@ export class ChangeApplier {
   readonly #memory: TreeMemory;
   readonly #words: Int32Array;
   readonly #onFreed: (classIndex: number) => void;
+  /** The highest class index ever set. */
+  #lastIndex = -1;
 
   /** `onFreed` hears of every class that this tree has let go of, after it was removed. */
   constructor(tree: Htb, onFreed: (classIndex: number) => void) {
@@ -42,11 +44,12 @@ export class ChangeApplier {
   }
 
   /** Adds a class, or gives one that is there other values. Parents come before children. */
-  set(setting: ClassSetting, nowNs: number): void {
+  set(setting: ClassSetting): void {
     const record = TreeMemory.recordOf(setting.classIndex);
-    if ((this.#words[record + Field.FLAGS]! & Flag.IS_PRESENT) === 0) this.#add(record, setting, nowNs);
-    else if (setting.isInner) this.#changeInner(record, setting, nowNs);
-    else this.#changeLeaf(record, setting, nowNs);
+    this.#lastIndex = Math.max(this.#lastIndex, setting.classIndex);
+    if ((this.#words[record + Field.FLAGS]! & Flag.IS_PRESENT) === 0) this.#add(record, setting);
+    else if (setting.isInner) this.#changeInner(record, setting);
+    else this.#changeLeaf(record, setting);
   }
 
   /** Removes a class; it drains first. */
@@ -63,41 +66,48 @@ export class ChangeApplier {
     if (holds === 0) this.#free(record);
   }
 
-  #add(record: number, setting: ClassSetting, nowNs: number): void {
+  #add(record: number, setting: ClassSetting): void {
+    const nowNs = this.#memory.clock[0]!;
     const words = this.#words;
     words.fill(0, record, record + Field.CLASS_STRIDE);
-    const stat = (setting.classIndex + 1) << Stat.SHIFT;
-    this.#memory.stats.fill(0, stat, stat + Stat.STRIDE);
     words[record + Field.FLAGS] = Flag.IS_PRESENT | (setting.isInner ? Flag.IS_INNER : 0);
     this.#setFields(record, setting);
-    if (setting.isInner) this.#memory.takeFeeds(record);
     this.#adopt(record);
-    if (this.#memory.shared.queues > 1) this.#tree.tabs.refresh(record, nowNs);
-    else {
+    if (this.#memory.shared.queues === 1) {
       this.#memory.doubles[(record >> 1) + Field.D_RATE_FULL_AT_NS] = nowNs;
       this.#memory.doubles[(record >> 1) + Field.D_CEIL_FULL_AT_NS] = nowNs;
     }
-    words[record + Field.FLAGS]! |= this.#tree.modes.modeOf(record, nowNs);
+    if (setting.isInner) {
+      this.#memory.takeFeeds(record);
+      // Queues that have adopted the class earlier may have used up its tokens: it may begin with nothing, and waits.
+      this.#tree.modes.restartInner(record);
+    } else words[record + Field.FLAGS]! |= this.#tree.modes.modeOf(record);
   }
 
-  #changeLeaf(record: number, setting: ClassSetting, nowNs: number): void {
+  #changeLeaf(record: number, setting: ClassSetting): void {
     const modes = this.#tree.modes;
-    // Weights and claims are announced along the path to the root; they are withdrawn before it changes.
-    if (this.#movesOrTurns(record, setting)) this.#tree.registry.unregister(record);
-    modes.retireLeaf(record);
-    this.#disown(record);
-    this.#setFields(record, setting);
-    this.#adopt(record);
-    if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(record, nowNs);
+    if (this.#movesOrTurns(record, setting)) {
+      // Weights and claims are announced along the path to the root; they are withdrawn before it changes.
+      this.#tree.registry.unregister(record);
+      modes.retireLeaf(record);
+      this.#disown(record);
+      this.#setFields(record, setting);
+      this.#adopt(record);
+    } else this.#setFields(record, setting);
+    if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(record);
   }
 
-  #changeInner(record: number, setting: ClassSetting, nowNs: number): void {
+  #changeInner(record: number, setting: ClassSetting): void {
     const words = this.#words;
     const modes = this.#tree.modes;
     const registry = this.#tree.registry;
+    if (!this.#movesInner(record, setting)) {
+      this.#reshapeInner(record, setting);
+      return;
+    }
+    this.#withdrawBelow(record, setting);
     // What is parked above may stand for this class or for leaves below it; let it find its place anew.
-    for (let a = words[record + Field.PARENT]!; a !== 0; a = words[a + Field.PARENT]!)
-      modes.releaseParked(a, nowNs);
+    for (let a = words[record + Field.PARENT]!; a !== 0; a = words[a + Field.PARENT]!) modes.releaseParked(a);
     modes.detachInner(record);
     const oldParent = words[record + Field.PARENT]!;
     const wasClaiming = (words[record + Field.FLAGS]! & Flag.IS_CLAIMING) !== 0;
@@ -114,7 +124,47 @@ export class ChangeApplier {
       const flags = feeds + (prio << Field.FEED_SHIFT) + Field.FLAGS;
       words[flags] = (words[flags]! & ~Flag.LEVEL_MASK) | (setting.level << Flag.LEVEL_SHIFT);
     }
-    modes.restartInner(record, nowNs);
+    modes.restartInner(record);
+  }
+
+  /** Gives an inner class that stays where it is other rates; what borrows through it keeps its turn. */
+  #reshapeInner(record: number, setting: ClassSetting): void {
+    this.#withdrawBelow(record, setting);
+    const registry = this.#tree.registry;
+    const wasClaiming = (this.#words[record + Field.FLAGS]! & Flag.IS_CLAIMING) !== 0;
+    if (wasClaiming) registry.dropClaims(record);
+    this.#setFields(record, setting);
+    if (wasClaiming) registry.addClaims(record);
+    this.#tree.modes.reviewInner(record);
+  }
+
+  /**
+   * A class without an assured rate passes claims on to the one above. When it gets a rate, loses it or moves, leaves
+   * below have their claims with another class than before: they are withdrawn, and announced again if they go on.
+   * Seldom enough to look at every class.
+   */
+  #withdrawBelow(record: number, setting: ClassSetting): void {
+    const words = this.#words;
+    const shapes = this.#memory.shared.shapes;
+    const hadRate = shapes[words[record + Field.SHAPE]! + Shape.CLAIM]! > 0;
+    const hasRate = shapes[(setting.shapeIndex << Shape.SHIFT) + Shape.CLAIM]! > 0;
+    if (hadRate && hasRate) return;
+    for (let index = 0; index <= this.#lastIndex; index++) {
+      const leaf = TreeMemory.recordOf(index);
+      if ((words[leaf + Field.FLAGS]! & (Flag.IS_INNER | Flag.IS_CLAIMING)) !== Flag.IS_CLAIMING) continue;
+      let above = words[leaf + Field.PARENT]!;
+      while (above !== 0 && above !== record) above = words[above + Field.PARENT]!;
+      if (above === 0) continue;
+      this.#tree.registry.unregister(leaf);
+      if (words[leaf + Field.BACKLOG_PACKETS] !== 0) this.#tree.modes.placeLeaf(leaf);
+    }
+  }
+
+  #movesInner(record: number, setting: ClassSetting): boolean {
+    const words = this.#words;
+    const parent = setting.parentIndex < 0 ? 0 : TreeMemory.recordOf(setting.parentIndex);
+    const level = (words[record + Field.FLAGS]! & Flag.LEVEL_MASK) >> Flag.LEVEL_SHIFT;
+    return words[record + Field.PARENT] !== parent || level !== setting.level;
   }
 
   #movesOrTurns(record: number, setting: ClassSetting): boolean {
@@ -129,6 +179,7 @@ export class ChangeApplier {
   #setFields(record: number, setting: ClassSetting): void {
     const words = this.#words;
     const shape = setting.shapeIndex << Shape.SHIFT;
+    this.#rescale(record, words[record + Field.SHAPE]!, shape);
     const prio = this.#memory.shared.shapes[shape + Shape.PRIO]!;
     const isAnnounced = !setting.isInner && (this.#memory.shared.queues > 1 || setting.hasClaim);
     const kept =
@@ -143,6 +194,29 @@ export class ChangeApplier {
     words[record + Field.PARENT] = setting.parentIndex < 0 ? 0 : TreeMemory.recordOf(setting.parentIndex);
     words[record + Field.SHAPE] = shape;
     if (setting.isInner) words[record + Field.FAIR_SLOT] = setting.fairSlot;
+  }
+
+  /**
+   * Keeps what the buckets lack in bytes when the price of a byte changes, so that what was sent at the old rate is
+   * paid for at the new one. Shared words have been rescaled by the publisher; the worker's tabs are its own.
+   */
+  #rescale(record: number, oldShape: number, shape: number): void {
+    const { doubles, shared } = this.#memory;
+    const nowNs = this.#memory.clock[0]!;
+    const at = record >> 1;
+    for (let bucket = 0; bucket < 2; bucket++) {
+      const oldNsPerByte = shared.shapes[oldShape + Shape.RATE_NS_PER_BYTE + bucket]!;
+      const nsPerByte = shared.shapes[shape + Shape.RATE_NS_PER_BYTE + bucket]!;
+      if (nsPerByte === oldNsPerByte) continue;
+      const ratio = oldNsPerByte > 0 ? nsPerByte / oldNsPerByte : 0;
+      const debtNs = Math.max(0, doubles[at + Field.D_RATE_FULL_AT_NS + bucket]! - nowNs);
+      doubles[at + Field.D_RATE_FULL_AT_NS + bucket] = nowNs + debtNs * ratio;
+      doubles[at + Field.D_RATE_TAB_NS + bucket]! *= ratio;
+    }
+    if (shared.queues === 1) return;
+    // A tab that is more than the new shape allows would hold the class back for ever: it is charged now.
+    this.#tree.tabs.settle(record);
+    this.#tree.tabs.refresh(record);
   }
 
   #adopt(record: number): void {

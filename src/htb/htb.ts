@@ -15,14 +15,15 @@
  *
  * A bucket is kept as the time at which it would be full again: tokens = depth - (fullAt - now). No refill step.
  *
- * The caller's step is: runTimers, enqueue…, dequeue…, endStep, all with the same `nowNs`.
+ * The caller's step is: beginStep(nowNs), then pass, enqueue and dequeue as it likes, then endStep.
  */
 
 import type { SharedTree } from '../shm/tree-layout.js';
-import { Shape, Stat } from '../shm/tree-layout.js';
+import { Shape } from '../shm/tree-layout.js';
 import { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
 import { type LeafQueue, Pfifo } from './leaf-queue.js';
+import { Ledger } from './ledger.js';
 import { TreeMemory } from './memory.js';
 import { Modes } from './modes.js';
 import { Packet, type PacketPool } from './packet-pool.js';
@@ -45,6 +46,7 @@ export class Htb {
   /** Called with the record of a removed leaf when its last packet has left. */
   onDrained: (record: number) => void = () => {};
   readonly #schedule: Schedule;
+  readonly #ledger: Ledger;
   readonly #gate: Gate;
   readonly #backlog: Backlog;
   readonly #leafQueues: readonly LeafQueue[];
@@ -59,6 +61,7 @@ export class Htb {
     this.memory = memory;
     this.registry = new Registry(memory);
     this.tabs = new Tabs(memory);
+    this.#ledger = new Ledger(memory);
     this.#gate = new Gate(memory);
     this.#backlog = new Backlog(memory, this.registry, this.tabs);
     this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate);
@@ -77,35 +80,116 @@ export class Htb {
 
   // ---- the step ---------------------------------------------------------------------------------------
 
-  /** Lets classes whose waiting time is over try again. */
-  runTimers(nowNs: number): void {
-    this.modes.runTimers(nowNs);
+  /** Sets the time for changes of classes before a step. It must not go back. */
+  setNow(nowNs: number): void {
+    this.memory.clock[0] = nowNs;
+  }
+
+  /** Sets the time of the step, and lets classes whose waiting time is over try again. */
+  beginStep(nowNs: number): void {
+    this.memory.clock[0] = nowNs;
+    this.modes.runTimers();
   }
 
   /** Loads the first line of the records of `count` classes into the cache; negative indexes are none. */
   touch(classIndexes: Int32Array, count: number): void {
     const words = this.memory.words;
     let sum = 0;
-    for (let i = 0; i < count; i++) sum += words[((classIndexes[i]! + 1) << Field.CLASS_SHIFT) + Field.BACKLOG_PACKETS]!;
+    for (let i = 0; i < count; i++)
+      sum += words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.BACKLOG_PACKETS]!;
     this.touched = sum;
   }
 
+  /** The same for what queueing the packets that may not pass will need: their leaves' second line and last packet. */
+  touchQueues(classIndexes: Int32Array, passes: Int32Array, count: number): void {
+    const words = this.memory.words;
+    const packets = this.#packets;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      if (passes[i] !== 0) continue;
+      // Record 0 stands for no class, and packet 0 for none, so neither needs a branch.
+      const tail = words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.TAIL_PACKET]!;
+      sum += packets[(tail > 0 ? tail - 1 : 0) << Packet.SHIFT]!;
+    }
+    this.touched = sum;
+  }
+
+  /**
+   * Lets packets of a batch leave at once, and charges them: those whose leaf is idle and has assured tokens, while no
+   * other such leaf waits and nothing above is near a limit. It is what `enqueue` and `dequeue` would do with them,
+   * without the way through the lists. Sets `passes[i]` to 1 for them and to 0 for the rest, which are to be queued;
+   * lets at most `room` pass. Packets with a negative class index are left alone.
+   */
+  pass(classIndexes: Int32Array, lengths: Int32Array, passes: Int32Array, count: number, room: number): void {
+    const { words, doubles } = this.memory;
+    const shapes = this.#shared.shapes;
+    const ledger = this.#ledger;
+    const isShared = this.#isShared;
+    const nowNs = this.memory.clock[0]!;
+    const overheadBytes = this.#overheadBytes;
+    const mpuBytes = this.#mpuBytes;
+    let left = this.#schedule.hasAssured ? 0 : room;
+    for (let i = 0; i < count; i++) {
+      const leaf = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
+      passes[i] = 0;
+      if (leaf <= 0 || left === 0) continue;
+      const at = leaf >> 1;
+      const isIdle = words[leaf + Field.BACKLOG_PACKETS] === 0;
+      if (!isIdle || (words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) continue;
+      const shape = words[leaf + Field.SHAPE]!;
+      const lenBytes = lengths[i]!;
+      const charged = lenBytes + overheadBytes;
+      const bytes = charged > mpuBytes ? charged : mpuBytes;
+      const ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+      if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_LIMIT_NS]!) continue;
+      const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
+      const rateLimitNs = shapes[shape + Shape.RATE_LIMIT_NS]!;
+      const rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+      if (rateFullAtNs - nowNs > rateLimitNs) continue;
+      const rateCostNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
+      if (isShared) {
+        if (doubles[at + Field.D_RATE_TAB_NS]! + rateCostNs > shapes[shape + Shape.RATE_TAB_NS]!) continue;
+        if (doubles[at + Field.D_CEIL_TAB_NS]! + ceilCostNs > shapes[shape + Shape.CEIL_TAB_NS]!) continue;
+      }
+      const parent = words[leaf + Field.PARENT]!;
+      if (parent !== 0) {
+        if (words[parent + Field.LEDGER_BUDGET]! < bytes && !ledger.extend(parent, bytes)) continue;
+        words[parent + Field.LEDGER_BUDGET]! -= bytes;
+        words[parent + Field.LEDGER_BYTES]! += lenBytes;
+        words[parent + Field.LEDGER_PACKETS]! += 1;
+      }
+      doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
+      // A class whose rate is its ceil has the ceil's bucket only.
+      if (rateCostNs !== 0)
+        doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
+      if (isShared) {
+        doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
+        doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
+      }
+      doubles[at + Field.D_BYTES]! += lenBytes;
+      doubles[at + Field.D_PACKETS]! += 1;
+      passes[i] = 1;
+      left--;
+    }
+    ledger.close();
+  }
+
   /** Queues a packet of `lenBytes` layer-2 bytes. False: the leaf is full, the drop is counted, the caller keeps it. */
-  enqueue(classIndex: number, packet: number, lenBytes: number, nowNs: number): boolean {
-    const record = (classIndex + 1) << Field.CLASS_SHIFT;
+  enqueue(classIndex: number, packet: number, lenBytes: number): boolean {
+    const record = (classIndex + 1) * Field.CLASS_STRIDE;
     const words = this.memory.words;
     const kind = this.#shared.shapes[words[record + Field.SHAPE]! + Shape.LEAF_KIND]!;
-    if (!this.#leafQueues[kind]!.enqueue(record, packet, lenBytes, nowNs)) {
-      this.memory.stats[((classIndex + 1) << Stat.SHIFT) + Stat.DROPS]! += 1;
+    if (!this.#leafQueues[kind]!.enqueue(record, packet, lenBytes)) {
+      this.memory.doubles[(record >> 1) + Field.D_DROPS]! += 1;
       return false;
     }
     this.backlogPackets++;
-    if (words[record + Field.BACKLOG_PACKETS] === 1) this.modes.placeLeaf(record, nowNs);
+    if (words[record + Field.BACKLOG_PACKETS] === 1) this.modes.placeLeaf(record);
     return true;
   }
 
   /** Takes the packet that is to leave next; -1 when none may leave now. */
-  dequeue(nowNs: number): number {
+  dequeue(): number {
     const words = this.memory.words;
     const feedBase = this.memory.feedBase;
     for (;;) {
@@ -119,29 +203,30 @@ export class Htb {
       while (ancestor !== 0 && (words[ancestor + Field.FLAGS]! & Flag.IS_SHUT) === 0)
         ancestor = words[ancestor + Field.PARENT]!;
       if (ancestor !== 0) this.#schedule.park(node, ancestor);
-      else if (!this.#isShared || this.#drawPath(leaf, lender, nowNs)) return this.#send(leaf, lender, nowNs);
+      else if (this.#isShared && lender !== leaf && this.#mustSitOut(leaf)) this.#schedule.turnFeed(leaf);
+      else if (!this.#isShared || this.#drawPath(leaf, lender)) return this.#send(leaf, lender);
     }
   }
 
   /** Tells the other workers what outlasts this step, and withdraws what no longer holds. */
-  endStep(nowNs: number): void {
-    this.#backlog.endStep(nowNs);
+  endStep(): void {
+    this.#backlog.endStep();
   }
 
   /** When the tree has something to do next: `nowNs` if at once, Infinity if never. May be a few µs early. */
   nextDueNs(nowNs: number): number {
     if (!this.#schedule.isEmpty && this.modes.shutRoots !== this.roots) return nowNs;
-    const timer = this.modes.wheel.nextDueNs();
+    const timer = this.modes.wheel.nextDueNs(nowNs);
     const linger = this.#backlog.nextDueNs();
     return Math.max(nowNs, timer < linger ? timer : linger);
   }
 
   // ---- sending ----------------------------------------------------------------------------------------
 
-  #send(leaf: number, lender: number, nowNs: number): number {
+  #send(leaf: number, lender: number): number {
     const words = this.memory.words;
     const shape = words[leaf + Field.SHAPE]!;
-    const packet = this.#leafQueues[this.#shared.shapes[shape + Shape.LEAF_KIND]!]!.dequeue(leaf, nowNs);
+    const packet = this.#leafQueues[this.#shared.shapes[shape + Shape.LEAF_KIND]!]!.dequeue(leaf);
     const lenBytes = this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!;
     const chargedBytes = this.#chargedBytes(lenBytes);
     this.backlogPackets--;
@@ -150,51 +235,57 @@ export class Htb {
     else if (!isEmpty) this.#takeTurn(leaf, Field.DEFICIT_GREEN, chargedBytes);
     if (isEmpty) {
       this.modes.retireLeaf(leaf);
-      this.#backlog.emptied(leaf, nowNs);
+      this.#backlog.emptied(leaf);
     }
-    this.#charge(leaf, lender, lenBytes, chargedBytes, nowNs);
-    if (!isEmpty) this.modes.settleLeaf(leaf, nowNs);
-    if (this.#isShared) this.#share(leaf, lender, chargedBytes, nowNs);
+    this.#charge(leaf, lender, lenBytes, chargedBytes);
+    if (!isEmpty) this.modes.settleLeaf(leaf);
+    if (this.#isShared) this.#share(leaf, lender, chargedBytes);
     if (isEmpty && (words[leaf + Field.FLAGS]! & Flag.IS_DRAINING) !== 0) this.onDrained(leaf);
     return packet;
   }
 
   /** Pays for a packet from the leaf to the root (htb_charge_class) and lets the modes on the way follow. */
-  #charge(leaf: number, lender: number, lenBytes: number, chargedBytes: number, nowNs: number): void {
+  #charge(leaf: number, lender: number, lenBytes: number, chargedBytes: number): void {
     const words = this.memory.words;
+    this.#chargeClass(leaf, lender === leaf, lenBytes, chargedBytes);
     const doubles = this.memory.doubles;
-    const stats = this.memory.stats;
-    const shapes = this.#shared.shapes;
-    let pays = false;
-    for (let record = leaf; record !== 0; record = words[record + Field.PARENT]!) {
-      const at = record >> 1;
-      const shape = words[record + Field.SHAPE]!;
-      const stat = (record >> Field.CLASS_SHIFT) << Stat.SHIFT;
-      stats[stat + Stat.BYTES]! += lenBytes;
-      stats[stat + Stat.PACKETS]! += 1;
-      if (record === lender) {
-        pays = true;
-        stats[stat + Stat.LENDS]! += 1;
-      } else if (!pays) stats[stat + Stat.BORROWS]! += 1;
-      const ceilCostNs = chargedBytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
-      const ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
-      doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
-      let rateCostNs = 0;
-      if (pays) {
-        rateCostNs = this.#rateCostNs(record, shape, chargedBytes, nowNs);
-        const rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
-        doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
-      }
-      if (this.#isShared) this.tabs.add(record, rateCostNs, ceilCostNs);
-      if (record !== leaf) this.modes.settleInner(record, nowNs);
+    if (lender !== leaf) doubles[(leaf >> 1) + Field.D_BORROWS]! += 1;
+    let pays = lender === leaf;
+    for (let record = words[leaf + Field.PARENT]!; record !== 0; record = words[record + Field.PARENT]!) {
+      if (!pays) doubles[(record >> 1) + (record === lender ? Field.D_LENDS : Field.D_BORROWS)]! += 1;
+      if (record === lender) pays = true;
+      this.#chargeClass(record, pays, lenBytes, chargedBytes);
+      this.modes.settleInner(record);
     }
   }
 
-  /** What a packet costs a rate bucket: more than its bytes where claims oversubscribe an ancestor. */
-  #rateCostNs(record: number, shape: number, chargedBytes: number, nowNs: number): number {
-    const costNs = chargedBytes * this.#shared.shapes[shape + Shape.RATE_NS_PER_BYTE]!;
-    if ((this.memory.words[record + Field.FLAGS]! & Flag.HAS_CLAIM) === 0) return costNs;
-    return costNs * this.registry.claimFactor(this.memory.words[record + Field.PARENT]!, nowNs);
+  #chargeClass(record: number, pays: boolean, lenBytes: number, chargedBytes: number): void {
+    const nowNs = this.memory.clock[0]!;
+    const doubles = this.memory.doubles;
+    const shapes = this.#shared.shapes;
+    const at = record >> 1;
+    const shape = this.memory.words[record + Field.SHAPE]!;
+    doubles[at + Field.D_BYTES]! += lenBytes;
+    doubles[at + Field.D_PACKETS]! += 1;
+    const ceilCostNs = chargedBytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
+    const ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+    doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
+    let rateCostNs = 0;
+    if (pays) {
+      rateCostNs = chargedBytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
+      if ((this.memory.words[record + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0)
+        rateCostNs *= this.#claimFactor(record);
+      const rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+      doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
+    }
+    if (!this.#isShared) return;
+    doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
+    doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
+  }
+
+  /** By what a packet costs a class's assured tokens more because claims oversubscribe an ancestor. */
+  #claimFactor(record: number): number {
+    return this.registry.claimFactor(this.memory.words[record + Field.PARENT]!);
   }
 
   #chargedBytes(lenBytes: number): number {
@@ -214,73 +305,93 @@ export class Htb {
     words[leaf + deficitField] = deficit;
   }
 
+  /**
+   * Whether a borrower still owes from earlier turns. sch_htb would serve it a packet a turn even so, which is more
+   * than its quantum if that is small, as a quantum divided among queues is.
+   */
+  #mustSitOut(leaf: number): boolean {
+    const words = this.memory.words;
+    const deficit = words[leaf + Field.DEFICIT_BORROW]!;
+    if (deficit >= 0) return false;
+    words[leaf + Field.DEFICIT_BORROW] = deficit + this.#quantumBytes(leaf);
+    return true;
+  }
+
   /** A leaf that is backlogged on several queues has its quantum divided among them, and tells its ancestors. */
   #quantumBytes(leaf: number): number {
     const words = this.memory.words;
     const quantumBytes = this.#shared.shapes[words[leaf + Field.SHAPE]! + Shape.QUANTUM_BYTES]!;
     if ((words[leaf + Field.FLAGS]! & Flag.IS_REGISTERED) === 0) return quantumBytes;
-    if ((words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) this.registry.refreshClaim(leaf);
+    if ((words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) this.registry.refreshClaims(leaf);
     if ((words[leaf + Field.FLAGS]! & Flag.IS_WEIGHTED) === 0) return quantumBytes;
     this.registry.publishWeight(leaf, this.registry.weightNow(leaf));
-    return (quantumBytes / this.registry.presence(leaf)) | 0;
+    return Math.max(1, (quantumBytes / this.registry.presence(leaf)) | 0);
   }
 
   // ---- sharing with other workers ---------------------------------------------------------------------
 
   /**
    * Makes sure that the shared buckets on the way cover the packet, before it is taken. False when one does not:
-   * the class concerned has then been given the mode that follows, and the caller chooses anew. What was charged
-   * ahead on the way up to there stays on the worker's tab and pays for the next packet.
+   * the class concerned has then been given the mode that follows, and the caller chooses anew.
    */
-  #drawPath(leaf: number, lender: number, nowNs: number): boolean {
+  #drawPath(leaf: number, lender: number): boolean {
     const words = this.memory.words;
     const shapes = this.#shared.shapes;
     const kind = shapes[words[leaf + Field.SHAPE]! + Shape.LEAF_KIND]!;
-    const packet = this.#leafQueues[kind]!.peek(leaf, nowNs);
+    const packet = this.#leafQueues[kind]!.peek(leaf);
     const bytes = this.#chargedBytes(this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!);
     let ceilLimit = lender === leaf ? Shape.CEIL_LIMIT_NS : Shape.CEIL_BORROW_LIMIT_NS;
     let pays = false;
     for (let record = leaf; record !== 0; record = words[record + Field.PARENT]!) {
-      const shape = words[record + Field.SHAPE]!;
-      let given = this.tabs.drawCeil(
-        record,
-        bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!,
-        shapes[shape + ceilLimit]!,
-        nowNs,
-      );
+      let given = this.tabs.drawCeil(record, bytes, ceilLimit);
       if (given && (pays || record === lender)) {
-        const limitNs = pays ? Number.POSITIVE_INFINITY : shapes[shape + Shape.RATE_LIMIT_NS]!;
-        given = this.tabs.drawRate(record, this.#rateCostNs(record, shape, bytes, nowNs), limitNs, nowNs);
+        const factor = (words[record + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0 ? this.#claimFactor(record) : 1;
+        given = this.tabs.drawRate(record, bytes, factor, !pays);
         pays = true;
         ceilLimit = Shape.CEIL_LIMIT_NS;
       }
       if (given) continue;
-      if (record === leaf) this.modes.settleLeaf(leaf, nowNs);
-      else this.modes.settleInner(record, nowNs);
+      this.#giveBack(leaf, record);
+      if (record === leaf) this.modes.settleLeaf(leaf);
+      else this.modes.settleInner(record);
       return false;
     }
     return true;
   }
 
+  /**
+   * Returns what was charged ahead from a leaf up to where the bucket of `last` refused. Were it kept, time would pay it
+   * off and every queue could send one packet beyond the ceil with it later.
+   */
+  #giveBack(leaf: number, last: number): void {
+    const words = this.memory.words;
+    for (let record = leaf; record !== last; record = words[record + Field.PARENT]!)
+      this.tabs.giveBack(record);
+    this.tabs.giveBack(last);
+  }
+
   /** Holds back what is now ahead of its fair share: the leaf among its queues, feeds among all borrowers. */
-  #share(leaf: number, lender: number, chargedBytes: number, nowNs: number): void {
+  #share(leaf: number, lender: number, chargedBytes: number): void {
     const words = this.memory.words;
     const flags = words[leaf + Field.FLAGS]!;
     if ((flags & Flag.IS_REGISTERED) !== 0 && words[leaf + Field.BACKLOG_PACKETS] !== 0) {
       const queues = this.registry.presence(leaf);
       if (queues > 1) {
-        const waitNs = this.#gate.leafSent(leaf, queues, chargedBytes, nowNs);
-        if (waitNs > 0) this.modes.gateLeaf(leaf, waitNs, nowNs);
+        const waitNs = this.#gate.leafSent(leaf, queues, lender === leaf, chargedBytes);
+        if (this.#gate.assuredWaitNs > 0) this.modes.holdAssured(leaf, this.#gate.assuredWaitNs);
+        if (waitNs > 0) this.modes.gateLeaf(leaf, waitNs);
       }
     }
     if (lender === leaf) return;
     const prio = (flags & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT;
-    const weight = this.#shared.shapes[words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
+    // What the sums hold for the leaf, or would hold: one that never waits here is not announced, but is no more than
+    // its part of a class that waits elsewhere.
+    const isWeighted = (flags & Flag.IS_WEIGHTED) !== 0;
+    const weight = isWeighted ? words[leaf + Field.WEIGHT_PUBLISHED]! : this.registry.weightNow(leaf);
     for (let record = words[leaf + Field.PARENT]!; record !== 0; record = words[record + Field.PARENT]!) {
       const lends = record === lender && (words[record + Field.FLAGS]! & Flag.MODE_MASK) === Flag.CAN_SEND;
-      const waitNs = this.#gate.feedSent(record, prio, lends, weight, chargedBytes, nowNs);
-      if (waitNs > 0)
-        this.modes.gateFeed(words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT), waitNs, nowNs);
+      const waitNs = this.#gate.feedSent(record, prio, lends, weight, chargedBytes);
+      if (waitNs > 0) this.modes.gateFeed(words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT), waitNs);
       if (record === lender) return;
     }
   }

@@ -5,96 +5,120 @@
  * into it; offset 0 means none. There are two kinds of node, which begin alike so that lists and the timing
  * wheel need not tell them apart:
  *
- *   class record      CLASS_STRIDE words, at (classIndex + 1) << CLASS_SHIFT
+ *   class record      CLASS_STRIDE words, at (classIndex + 1) * CLASS_STRIDE
  *   feed node         FEED_STRIDE words, eight to an inner class, one for each prio; from `feedBase` on
  *
- * The fields of a class are kept together, not in columns: a packet touches one or two cache lines of its
- * leaf, where a dozen columns would cost a dozen misses (24,000 classes do not fit in a second-level cache).
- * The first 64 bytes hold what every packet needs; the second 64 what only a backlogged class does.
+ * The fields of a class are kept together, not in columns: a packet touches one cache line of its leaf, where a
+ * dozen columns would cost a dozen misses (24,000 classes do not fit in a second-level cache). Of a class's three
+ * lines the first holds what every packet needs, the second what only a backlogged class does, the third what is
+ * seldom looked at. Three and not four, because with a power of two all first lines would compete for a quarter
+ * of the cache.
  */
 export const enum Field {
-  CLASS_SHIFT = 5,
-  CLASS_STRIDE = 1 << CLASS_SHIFT,
+  CLASS_STRIDE = 48,
   FEED_SHIFT = 5,
   FEED_STRIDE = 1 << FEED_SHIFT,
   FEED_BLOCK_WORDS = 8 * FEED_STRIDE,
 
   // ---- common to both kinds -----------------------------------------------------------------------------
 
+  FLAGS = 0,
   /** Links of the row, or of the list of parked nodes. */
-  ROW_NEXT = 0,
-  ROW_PREV = 1,
-  WHEEL_NEXT = 2,
-  WHEEL_PREV = 3,
+  ROW_NEXT = 16,
+  ROW_PREV = 17,
+  WHEEL_NEXT = 18,
+  WHEEL_PREV = 19,
   /** Slot of the timing wheel plus one; 0 when the node waits for nothing. */
-  WHEEL_SLOT = 4,
-  FLAGS = 5,
+  WHEEL_SLOT = 20,
   /** Links of the parent's feed: a leaf or a feed node that borrows. */
-  FEED_NEXT = 30,
-  FEED_PREV = 31,
+  FEED_NEXT = 21,
+  FEED_PREV = 22,
 
-  // ---- class record, words ------------------------------------------------------------------------------
+  // ---- class record, first line -------------------------------------------------------------------------
 
   /** Record of the parent, 0 for a root. */
-  PARENT = 6,
+  PARENT = 1,
   /** Offset of the shape in `shapes`. */
-  SHAPE = 7,
-  /** Leaf: first and last packet, as frame number + 1. */
-  HEAD_PACKET = 12,
-  TAIL_PACKET = 13,
-  BACKLOG_PACKETS = 14,
-  BACKLOG_BYTES = 15,
-  /** Leaf: deficits of the round robin at level 0 and above it. */
-  DEFICIT_GREEN = 24,
-  DEFICIT_BORROW = 25,
-  /** Leaf: the weight this worker has published for it. */
-  WEIGHT_PUBLISHED = 26,
-  /** The assured claim this worker has published for it. */
-  CLAIM_PUBLISHED = 27,
-  /** The record whose sum of claims it was published to. */
-  CLAIM_HOLDER = 29,
-  /** Leaf: the fair clock as last seen. */
-  LEAF_CLOCK_SEEN = 28,
-  /** Inner: its eight feed nodes. */
-  FEEDS = 24,
-  /** Inner: nodes that wait until its ceil lets assured packets through. */
-  PARKED_HEAD = 25,
-  /** Inner: children with registered backlog on this worker. */
-  CLAIM_COUNT = 26,
-  /** Inner: classes below it that this worker still holds. */
-  CHILDREN = 28,
-  /** Inner: slot in `fairWords`. */
-  FAIR_SLOT = 12,
-
-  // ---- class record, doubles (offset record >> 1) -------------------------------------------------------
-
-  /** The time the bucket would be full again, as this worker sees it: the shared word plus its own tab. */
-  D_RATE_FULL_AT_NS = 4,
-  D_CEIL_FULL_AT_NS = 5,
+  SHAPE = 2,
+  /** Leaf. */
+  BACKLOG_PACKETS = 3,
+  /** Inner: bytes that may still be charged to its ledger; 0 while that is closed. */
+  LEDGER_BUDGET = 3,
+  /** (Doubles are at offset record >> 1.) The time the bucket would be full again, as this worker sees it: the shared word plus its own tab. */
+  D_RATE_FULL_AT_NS = 2,
+  D_CEIL_FULL_AT_NS = 3,
   /** What this worker has used and not yet charged to the shared bucket; negative: charged ahead. */
-  D_RATE_TAB_NS = 8,
-  D_CEIL_TAB_NS = 9,
-  /** Leaf: how far this worker is ahead of the leaf's fair clock, and when that was looked at. */
-  D_LEAF_GAP = 10,
-  D_LEAF_GAP_AT_NS = 11,
+  D_RATE_TAB_NS = 4,
+  D_CEIL_TAB_NS = 5,
+  /** Sent, in layer-2 bytes; of an inner class, through it. */
+  D_BYTES = 6,
+  D_PACKETS = 7,
+
+  // ---- class record, second line (with the links above) -------------------------------------------------
+
+  /** Leaf: first and last packet, as frame number + 1. */
+  HEAD_PACKET = 23,
+  TAIL_PACKET = 24,
+  BACKLOG_BYTES = 25,
+  /** Leaf: deficits of the round robin at level 0 and above it. */
+  DEFICIT_GREEN = 26,
+  DEFICIT_BORROW = 27,
+  D_DROPS = 14,
+  D_OVERLIMITS = 15,
+  /** Inner: its eight feed nodes. */
+  FEEDS = 23,
+  /** Inner: what was charged to its ledger, in layer-2 bytes and packets, and all that its budget has ever had. */
+  LEDGER_BYTES = 24,
+  LEDGER_PACKETS = 25,
+  LEDGER_GRANTED = 26,
+  /** Inner: next open ledger, -1 for the last; 0 when it is not on that list. */
+  LEDGER_NEXT = 27,
+  /** Inner: children with registered backlog on this worker. */
+  CLAIM_COUNT = 21,
+
+  // ---- class record, third line -------------------------------------------------------------------------
+
+  /** Inner: classes below it that this worker still holds. */
+  CHILDREN = 32,
+  /** Inner: slot in `fairWords`. */
+  FAIR_SLOT = 33,
+  /** Inner: bytes it has room for beyond what its ledger was granted. */
+  LEDGER_ROOM = 34,
+  /** Inner: nodes that wait until its ceil lets assured packets through. */
+  PARKED_HEAD = 35,
+  /** Leaf: the weight this worker has published for it. */
+  WEIGHT_PUBLISHED = 32,
+  /** Leaf: the fair clocks of its ceil and of its assured tokens as last seen. */
+  LEAF_CLOCK_SEEN = 33,
+  ASSURED_CLOCK_SEEN = 34,
+  /** The assured claim this worker has published for a class, and the record whose sum of claims it is part of. */
+  CLAIM_PUBLISHED = 36,
+  CLAIM_HOLDER = 37,
+  /** Leaf: how far this worker is ahead of the leaf's fair clocks, and when that was looked at. */
+  D_ASSURED_GAP = 23,
+  D_LEAF_GAP = 19,
+  D_LEAF_GAP_AT_NS = 20,
   /** Inner: by what assured rates below it are divided because they oversubscribe, and when that was looked at. */
-  D_CLAIM_FACTOR = 10,
-  D_CLAIM_FACTOR_AT_NS = 11,
+  D_CLAIM_FACTOR = 19,
+  D_CLAIM_FACTOR_AT_NS = 20,
+  /** Inner: packets sent with its tokens for classes below. A leaf lends to itself what it does not borrow. */
+  D_LENDS = 21,
+  D_BORROWS = 22,
 
   // ---- feed node ----------------------------------------------------------------------------------------
 
-  OWNER = 6,
+  OWNER = 1,
   /** Child that is served next; 0 when no child borrows. */
-  FEED_HEAD = 7,
-  FEED_COUNT = 8,
+  FEED_HEAD = 2,
+  FEED_COUNT = 3,
   /** Children still to be visited in this round. */
-  FEED_ROUND = 9,
+  FEED_ROUND = 4,
   /** Weight of the borrowers below that this worker has published. */
-  FEED_WEIGHT = 10,
-  FEED_CLOCK_SEEN = 11,
+  FEED_WEIGHT = 5,
+  FEED_CLOCK_SEEN = 6,
   /** How far this worker is ahead of the fair clock, and when that was looked at (doubles). */
-  D_FEED_GAP = 6,
-  D_FEED_GAP_AT_NS = 7,
+  D_FEED_GAP = 4,
+  D_FEED_GAP_AT_NS = 5,
 }
 
 export const enum Flag {
@@ -136,4 +160,8 @@ export const enum Flag {
   HAS_CLAIM = 1 << 23,
   /** Its claim has been published. */
   IS_CLAIMING = 1 << 24,
+  /** Feed node: the parity of its round. */
+  ROUND_ODD = 1 << 25,
+  /** Member of a feed: the parity of the round in which its turn comes. */
+  TURN_ODD = 1 << 26,
 }

@@ -1,5 +1,18 @@
-import { type SharedTree, Stat } from '../shm/tree-layout.js';
+import { alignedInt32 } from '../shm/aligned.js';
+import type { SharedTree } from '../shm/tree-layout.js';
 import { Field, Flag } from './layout.js';
+
+/** What one worker has counted for one class in one direction. An inner class counts what passes through it. */
+export interface ClassStats {
+  bytes: number;
+  packets: number;
+  drops: number;
+  lends: number;
+  borrows: number;
+  overlimits: number;
+  backlogPackets: number;
+  backlogBytes: number;
+}
 
 /**
  * One worker's memory for one tree: the arrays that `layout.ts` describes, and the blocks of feed nodes that
@@ -10,7 +23,11 @@ export class TreeMemory {
   readonly queue: number;
   readonly words: Int32Array;
   readonly doubles: Float64Array;
-  readonly stats: Float64Array;
+  /**
+   * The time of the step, in [0]. Kept here and not handed from function to function, because the engine allocates
+   * a double that is passed to a call it does not inline.
+   */
+  readonly clock = new Float64Array(1);
   readonly feedBase: number;
   #feedTop: number;
   #feedFree: number[] = [];
@@ -22,19 +39,38 @@ export class TreeMemory {
     this.feedBase = slots * Field.CLASS_STRIDE;
     this.#feedTop = this.feedBase;
     // Demand-zeroed: room for a feed block per class costs nothing until inner classes take it.
-    const buffer = new SharedArrayBuffer((slots * Field.CLASS_STRIDE + slots * Field.FEED_BLOCK_WORDS) * 4);
-    this.words = new Int32Array(buffer);
-    this.doubles = new Float64Array(buffer);
-    this.stats = new Float64Array(new SharedArrayBuffer(slots * Stat.STRIDE * 8));
+    this.words = alignedInt32(slots * Field.CLASS_STRIDE + slots * Field.FEED_BLOCK_WORDS);
+    const { buffer, byteOffset, length } = this.words;
+    this.doubles = new Float64Array(buffer, byteOffset, length >> 1);
   }
 
   /** Word offset of a class's record. */
   static recordOf(classIndex: number): number {
-    return (classIndex + 1) << Field.CLASS_SHIFT;
+    return (classIndex + 1) * Field.CLASS_STRIDE;
   }
 
   static classIndexOf(record: number): number {
-    return (record >> Field.CLASS_SHIFT) - 1;
+    return ((record / Field.CLASS_STRIDE) | 0) - 1;
+  }
+
+  /** Counters and backlog of a class, for the control thread. */
+  statsOf(classIndex: number): ClassStats {
+    const record = TreeMemory.recordOf(classIndex);
+    const at = record >> 1;
+    const { words, doubles } = this;
+    const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
+    const packets = doubles[at + Field.D_PACKETS]!;
+    const borrows = doubles[at + Field.D_BORROWS]!;
+    return {
+      bytes: doubles[at + Field.D_BYTES]!,
+      packets,
+      drops: doubles[at + Field.D_DROPS]!,
+      lends: isInner ? doubles[at + Field.D_LENDS]! : packets - borrows,
+      borrows,
+      overlimits: doubles[at + Field.D_OVERLIMITS]!,
+      backlogPackets: isInner ? 0 : words[record + Field.BACKLOG_PACKETS]!,
+      backlogBytes: isInner ? 0 : words[record + Field.BACKLOG_BYTES]!,
+    };
   }
 
   /** Gives an inner class its eight feed nodes. Control path: runs when a class is added, never for a packet. */
@@ -64,6 +100,6 @@ export class TreeMemory {
   /** Bytes that classes have made resident so far, by layout, for one tree of one worker. */
   usedBytes(classes: number): number {
     const feedBytes = (this.#feedTop - this.feedBase) * 4;
-    return classes * (Field.CLASS_STRIDE * 4 + Stat.STRIDE * 8) + feedBytes;
+    return classes * Field.CLASS_STRIDE * 4 + feedBytes;
   }
 }

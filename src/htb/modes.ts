@@ -10,24 +10,26 @@
  * tokens pass. With several queues borrowers are shut off a little earlier than that, so that one queue's
  * borrowers leave room for another's assured packets.
  */
-import { Shape, Stat } from '../shm/tree-layout.js';
+import { Shape } from '../shm/tree-layout.js';
 import type { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
 import type { TreeMemory } from './memory.js';
 import { Schedule } from './schedule.js';
 import type { Gate } from './sharing/gate.js';
 import type { Tabs } from './sharing/tab.js';
-import { TimingWheel } from './wheel.js';
+import { TimingWheel, tickOf } from './wheel.js';
 
 const ALL_PRIOS = 8;
+/** Longer waits are looked at again on the way; ticks wrap after hours. */
+const WAIT_NS_MAX = 60e9;
 
 export class Modes {
   readonly schedule: Schedule;
   readonly wheel: TimingWheel;
   readonly #words: Int32Array;
+  readonly #clock: Float64Array;
   readonly #doubles: Float64Array;
   readonly #shapes: Float64Array;
-  readonly #stats: Float64Array;
   readonly #feedBase: number;
   readonly #isShared: boolean;
   readonly #backlog: Backlog;
@@ -39,9 +41,9 @@ export class Modes {
     this.schedule = new Schedule(memory);
     this.wheel = new TimingWheel(memory.words);
     this.#words = memory.words;
+    this.#clock = memory.clock;
     this.#doubles = memory.doubles;
     this.#shapes = memory.shared.shapes;
-    this.#stats = memory.stats;
     this.#feedBase = memory.feedBase;
     this.#isShared = memory.shared.queues > 1;
     this.#backlog = backlog;
@@ -55,7 +57,8 @@ export class Modes {
   }
 
   /** The mode of a class by its buckets (htb_class_mode). */
-  modeOf(record: number, nowNs: number): number {
+  modeOf(record: number): number {
+    const nowNs = this.#clock[0]!;
     const shape = this.#words[record + Field.SHAPE]!;
     const at = record >> 1;
     const ceilDebtNs = this.#doubles[at + Field.D_CEIL_FULL_AT_NS]! - nowNs;
@@ -67,10 +70,10 @@ export class Modes {
   // ---- leaves -----------------------------------------------------------------------------------------
 
   /** Puts a backlogged leaf where its tokens allow, and sets its timer for when they allow more. */
-  placeLeaf(leaf: number, nowNs: number): void {
+  placeLeaf(leaf: number): void {
     const words = this.#words;
     const flags = words[leaf + Field.FLAGS]!;
-    const mode = this.modeOf(leaf, nowNs);
+    const mode = this.modeOf(leaf);
     words[leaf + Field.FLAGS] = (flags & ~Flag.MODE_MASK) | mode;
     if (mode === Flag.CANT_SEND) {
       if ((flags & Flag.MODE_MASK) !== Flag.CANT_SEND) this.#countOverlimit(leaf);
@@ -79,15 +82,14 @@ export class Modes {
     // A gated leaf has its timer for the gate, which looks at the mode again when it opens.
     if ((flags & Flag.IS_GATED) === 0) {
       if (words[leaf + Field.WHEEL_SLOT] !== 0) this.wheel.remove(leaf);
-      if (mode !== Flag.CAN_SEND) this.#wakeAt(leaf, this.#dueNs(leaf, mode));
+      if (mode !== Flag.CAN_SEND) this.#wakeLater(leaf, mode);
     }
     this.#backlog.watch(leaf);
   }
 
   /** Lets the place of a leaf that has just sent follow its mode. */
-  settleLeaf(leaf: number, nowNs: number): void {
-    if (this.modeOf(leaf, nowNs) !== (this.#words[leaf + Field.FLAGS]! & Flag.MODE_MASK))
-      this.placeLeaf(leaf, nowNs);
+  settleLeaf(leaf: number): void {
+    if (this.modeOf(leaf) !== (this.#words[leaf + Field.FLAGS]! & Flag.MODE_MASK)) this.placeLeaf(leaf);
   }
 
   /** Takes a leaf that is empty, or about to change, out of the schedule and off the wheel. */
@@ -98,34 +100,54 @@ export class Modes {
   }
 
   /** Holds a leaf back for `waitNs`. */
-  gateLeaf(leaf: number, waitNs: number, nowNs: number): void {
+  gateLeaf(leaf: number, waitNs: number): void {
     this.schedule.detach(leaf);
     if (this.#words[leaf + Field.WHEEL_SLOT] !== 0) this.wheel.remove(leaf);
     this.#words[leaf + Field.FLAGS]! |= Flag.IS_GATED;
-    this.wheel.insert(leaf, nowNs + waitNs);
+    this.wheel.insert(leaf, tickOf(this.#clock[0]! + waitNs));
+  }
+
+  /** Leaves a leaf's assured tokens to its other queues for `waitNs`; it may borrow meanwhile. */
+  holdAssured(leaf: number, waitNs: number): void {
+    this.#delayAssured(leaf, waitNs);
+    this.settleLeaf(leaf);
+  }
+
+  /** This worker's view of the bucket is made that much worse, until the timer has it look again. */
+  #delayAssured(leaf: number, waitNs: number): void {
+    const at = (leaf >> 1) + Field.D_RATE_FULL_AT_NS;
+    const limitNs = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.RATE_LIMIT_NS]!;
+    this.#doubles[at] = Math.max(this.#doubles[at]!, this.#clock[0]! + waitNs + limitNs);
   }
 
   // ---- inner classes ----------------------------------------------------------------------------------
 
   /** Lets an inner class, and the borrowers below it, follow its tokens. */
-  settleInner(record: number, nowNs: number): void {
+  settleInner(record: number): void {
+    const nowNs = this.#clock[0]!;
     const flags = this.#words[record + Field.FLAGS]!;
-    const mode = this.modeOf(record, nowNs);
+    const mode = this.modeOf(record);
     const ceilDebtNs = this.#doubles[(record >> 1) + Field.D_CEIL_FULL_AT_NS]! - nowNs;
     const shut =
       ceilDebtNs > this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CEIL_LIMIT_NS]! ? Flag.IS_SHUT : 0;
     if (((flags ^ (mode | shut)) & (Flag.MODE_MASK | Flag.IS_SHUT)) === 0) return;
     if ((flags & Flag.MODE_MASK) !== mode) this.#setInnerMode(record, mode);
-    if ((flags & Flag.IS_SHUT) !== shut) this.#setShut(record, shut !== 0, nowNs);
+    if ((flags & Flag.IS_SHUT) !== shut) this.#setShut(record, shut !== 0);
+    this.#watchInner(record);
+  }
+
+  /** The same after the class has got other rates, which move its next change too. */
+  reviewInner(record: number): void {
+    this.settleInner(record);
     this.#watchInner(record);
   }
 
   /** Holds the borrowers of one prio back for `waitNs`. */
-  gateFeed(feed: number, waitNs: number, nowNs: number): void {
+  gateFeed(feed: number, waitNs: number): void {
     if ((this.#words[feed + Field.FLAGS]! & Flag.IS_GATED) !== 0) return;
     this.schedule.detach(feed);
     this.#words[feed + Field.FLAGS]! |= Flag.IS_GATED;
-    this.wheel.insert(feed, nowNs + waitNs);
+    this.wheel.insert(feed, tickOf(this.#clock[0]! + waitNs));
   }
 
   /** Takes an inner class with all its feeds out of the schedule; `attachInner` puts it back. */
@@ -158,21 +180,20 @@ export class Modes {
   }
 
   /** Puts a retired and detached inner class back to work, with whatever it and its feeds hold. */
-  restartInner(record: number, nowNs: number): void {
+  restartInner(record: number): void {
     const words = this.#words;
-    words[record + Field.FLAGS] =
-      (words[record + Field.FLAGS]! & ~Flag.MODE_MASK) | this.modeOf(record, nowNs);
+    words[record + Field.FLAGS] = (words[record + Field.FLAGS]! & ~Flag.MODE_MASK) | this.modeOf(record);
     if ((words[record + Field.FLAGS]! & Flag.MODE_MASK) !== Flag.CANT_SEND) this.attachInner(record);
-    this.settleInner(record, nowNs);
-    this.releaseParked(record, nowNs);
+    this.settleInner(record);
+    this.releaseParked(record);
     this.#watchInner(record);
   }
 
   /** Lets everything that an inner class has set aside try again. */
-  releaseParked(record: number, nowNs: number): void {
+  releaseParked(record: number): void {
     for (let node = this.schedule.popParked(record); node !== 0; node = this.schedule.popParked(record)) {
       if (node >= this.#feedBase) this.schedule.attach(node);
-      else this.placeLeaf(node, nowNs);
+      else this.placeLeaf(node);
     }
   }
 
@@ -184,57 +205,59 @@ export class Modes {
     } else this.attachInner(record);
   }
 
-  #setShut(record: number, shut: boolean, nowNs: number): void {
+  #setShut(record: number, shut: boolean): void {
     const words = this.#words;
     words[record + Field.FLAGS]! ^= Flag.IS_SHUT;
     if (words[record + Field.PARENT] === 0) this.#shutRoots += shut ? 1 : -1;
-    if (!shut && words[record + Field.PARKED_HEAD] !== 0) this.releaseParked(record, nowNs);
+    if (!shut && words[record + Field.PARKED_HEAD] !== 0) this.releaseParked(record);
   }
 
   // ---- timers -----------------------------------------------------------------------------------------
 
   /** Looks again at everything whose time has come. */
-  runTimers(nowNs: number): void {
-    this.wheel.advance(nowNs);
+  runTimers(): void {
+    this.wheel.advance(tickOf(this.#clock[0]!));
     for (let node = this.wheel.pop(); node !== 0; node = this.wheel.pop()) {
-      if (node >= this.#feedBase) this.#wakeFeed(node, nowNs);
-      else if ((this.#words[node + Field.FLAGS]! & Flag.IS_INNER) !== 0) this.#wakeInner(node, nowNs);
-      else this.#wakeLeaf(node, nowNs);
+      if (node >= this.#feedBase) this.#wakeFeed(node);
+      else if ((this.#words[node + Field.FLAGS]! & Flag.IS_INNER) !== 0) this.#wakeInner(node);
+      else this.#wakeLeaf(node);
     }
   }
 
-  #wakeLeaf(leaf: number, nowNs: number): void {
-    if ((this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) {
-      const waitNs = this.#gate.leafWaits(leaf, nowNs);
-      if (waitNs > 0) {
-        this.wheel.insert(leaf, nowNs + waitNs);
-        return;
+  #wakeLeaf(leaf: number): void {
+    if (this.#isShared) {
+      this.#tabs.refresh(leaf);
+      const waitNs = this.#gate.leafWaits(leaf);
+      if (this.#gate.assuredWaitNs > 0) this.#delayAssured(leaf, this.#gate.assuredWaitNs);
+      if ((this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) {
+        if (waitNs > 0) {
+          this.wheel.insert(leaf, tickOf(this.#clock[0]! + waitNs));
+          return;
+        }
+        this.#words[leaf + Field.FLAGS]! &= ~Flag.IS_GATED;
       }
-      this.#words[leaf + Field.FLAGS]! &= ~Flag.IS_GATED;
     }
-    if (this.#isShared) this.#tabs.refresh(leaf, nowNs);
-    this.placeLeaf(leaf, nowNs);
+    this.placeLeaf(leaf);
   }
 
-  #wakeInner(record: number, nowNs: number): void {
-    if (this.#isShared) this.#tabs.refresh(record, nowNs);
-    this.settleInner(record, nowNs);
+  #wakeInner(record: number): void {
+    if (this.#isShared) this.#tabs.refresh(record);
+    this.settleInner(record);
     if (this.#words[record + Field.WHEEL_SLOT] === 0) this.#watchInner(record);
   }
 
-  #wakeFeed(feed: number, nowNs: number): void {
+  #wakeFeed(feed: number): void {
     const words = this.#words;
     const record = words[feed + Field.OWNER]!;
     const lends = (words[record + Field.FLAGS]! & Flag.MODE_MASK) === Flag.CAN_SEND;
-    if (this.#isShared) this.#tabs.refresh(record, nowNs);
+    if (this.#isShared) this.#tabs.refresh(record);
     const waitNs = this.#gate.feedWaits(
       record,
       (words[feed + Field.FLAGS]! & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT,
       lends,
-      nowNs,
     );
     if (waitNs > 0) {
-      this.wheel.insert(feed, nowNs + waitNs);
+      this.wheel.insert(feed, tickOf(this.#clock[0]! + waitNs));
       return;
     }
     words[feed + Field.FLAGS]! &= ~Flag.IS_GATED;
@@ -245,25 +268,27 @@ export class Modes {
   #watchInner(record: number): void {
     if (this.#words[record + Field.WHEEL_SLOT] !== 0) this.wheel.remove(record);
     const mode = this.#words[record + Field.FLAGS]! & Flag.MODE_MASK;
-    if (mode !== Flag.CAN_SEND) this.#wakeAt(record, this.#dueNs(record, mode));
+    if (mode !== Flag.CAN_SEND) this.#wakeLater(record, mode);
   }
 
-  /** When a class that is not in Flag.CAN_SEND may next do more than it may now. */
-  #dueNs(record: number, mode: number): number {
+  /** Sets the timer of a class that is not in CAN_SEND for when it may do more than it may now, if it ever may. */
+  #wakeLater(record: number, mode: number): void {
     const shape = this.#words[record + Field.SHAPE]!;
     const at = record >> 1;
-    if (mode === Flag.MAY_BORROW)
-      return this.#doubles[at + Field.D_RATE_FULL_AT_NS]! - this.#shapes[shape + Shape.RATE_LIMIT_NS]!;
-    const isShut = (this.#words[record + Field.FLAGS]! & Flag.IS_SHUT) !== 0;
-    const limit = isShut ? Shape.CEIL_LIMIT_NS : Shape.CEIL_BORROW_LIMIT_NS;
-    return this.#doubles[at + Field.D_CEIL_FULL_AT_NS]! - this.#shapes[shape + limit]!;
-  }
-
-  #wakeAt(node: number, dueNs: number): void {
-    if (dueNs < Number.POSITIVE_INFINITY) this.wheel.insert(node, dueNs);
+    let dueNs: number;
+    if (mode === Flag.MAY_BORROW) {
+      dueNs = this.#doubles[at + Field.D_RATE_FULL_AT_NS]! - this.#shapes[shape + Shape.RATE_LIMIT_NS]!;
+    } else {
+      const isShut = (this.#words[record + Field.FLAGS]! & Flag.IS_SHUT) !== 0;
+      const limit = isShut ? Shape.CEIL_LIMIT_NS : Shape.CEIL_BORROW_LIMIT_NS;
+      dueNs = this.#doubles[at + Field.D_CEIL_FULL_AT_NS]! - this.#shapes[shape + limit]!;
+    }
+    if (dueNs === Number.POSITIVE_INFINITY) return;
+    const aheadNs = dueNs - this.#clock[0]!;
+    this.wheel.insert(record, tickOf(aheadNs < WAIT_NS_MAX ? dueNs : this.#clock[0]! + WAIT_NS_MAX));
   }
 
   #countOverlimit(record: number): void {
-    this.#stats[((record >> Field.CLASS_SHIFT) << Stat.SHIFT) + Stat.OVERLIMITS]! += 1;
+    this.#doubles[(record >> 1) + Field.D_OVERLIMITS]! += 1;
   }
 }

@@ -14,7 +14,8 @@
  *
  * Lists are rings; the head is served next, new members come last. A feed counts the visits left in its round;
  * when the round is over, the list above turns. So all leaves below a lender take turns, whatever inner classes
- * lie between, as in htb_lookup_leaf.
+ * lie between, as in htb_lookup_leaf. Rounds are odd and even by turns, and each member knows in which of the two
+ * its turn comes, so that one that leaves is not waited for.
  *
  * Who has tokens of its own again joins its row and keeps its place in the feed meanwhile. Would it leave and
  * join again as the last, a class with a small assured rate would lose its turn with every packet that it sends
@@ -48,6 +49,11 @@ export class Schedule {
     const prios = this.#rowMasks[level]!;
     const prio = 31 - Math.clz32(prios & -prios);
     return this.#rowHeads[level * Limit.PRIOS + prio]!;
+  }
+
+  /** Whether some leaf with assured tokens waits for its turn. */
+  get hasAssured(): boolean {
+    return (this.#levelMask & 1) !== 0;
   }
 
   get isEmpty(): boolean {
@@ -140,9 +146,11 @@ export class Schedule {
     let at = member;
     while (words[feed + Field.FEED_HEAD] === at) {
       words[feed + Field.FEED_HEAD] = words[at + Field.FEED_NEXT]!;
+      words[at + Field.FLAGS]! ^= Flag.TURN_ODD;
       const left = words[feed + Field.FEED_ROUND]! - 1;
-      words[feed + Field.FEED_ROUND] = left > 0 ? left : words[feed + Field.FEED_COUNT]!;
+      words[feed + Field.FEED_ROUND] = left;
       if (left > 0) return;
+      this.#beginRound(feed);
       at = feed;
       // In a row the feed is served on its owner's account, and only its turn there is over.
       if ((words[at + Field.FLAGS]! & Flag.ON_ROW) !== 0) {
@@ -152,6 +160,12 @@ export class Schedule {
       if ((words[at + Field.FLAGS]! & Flag.ON_FEED) === 0) return;
       feed = this.#feedOver(at);
     }
+  }
+
+  /** Lets every member of a feed have a turn again. All have had theirs, so all wait for the other parity. */
+  #beginRound(feed: number): void {
+    this.#words[feed + Field.FEED_ROUND] = this.#words[feed + Field.FEED_COUNT]!;
+    this.#words[feed + Field.FLAGS]! ^= Flag.ROUND_ODD;
   }
 
   /** The feed that a node on a feed list is a member of. */
@@ -208,13 +222,18 @@ export class Schedule {
 
   #feedInsert(feed: number, node: number): void {
     const words = this.#words;
-    words[node + Field.FLAGS]! |= Flag.ON_FEED;
     const head = words[feed + Field.FEED_HEAD]!;
+    let isOdd = (words[feed + Field.FLAGS]! & Flag.ROUND_ODD) !== 0;
     if (head === 0) {
       words[feed + Field.FEED_HEAD] = node;
       words[feed + Field.FEED_COUNT] = 1;
       words[feed + Field.FEED_ROUND] = 1;
-    } else words[feed + Field.FEED_COUNT]! += 1;
+    } else {
+      words[feed + Field.FEED_COUNT]! += 1;
+      isOdd = !isOdd;
+    }
+    words[node + Field.FLAGS] =
+      (words[node + Field.FLAGS]! & ~Flag.TURN_ODD) | Flag.ON_FEED | (isOdd ? Flag.TURN_ODD : 0);
     this.#ringInsert(head, node, Field.FEED_NEXT, Field.FEED_PREV);
   }
 
@@ -223,11 +242,12 @@ export class Schedule {
     // A member that leaves in its turn has had it. Were the round not counted on, short-lived leaves could keep
     // the turn of their parent for ever.
     this.#turnIn(feed, node);
-    words[node + Field.FLAGS]! &= ~Flag.ON_FEED;
+    const flags = words[node + Field.FLAGS]!;
+    words[node + Field.FLAGS] = flags & ~Flag.ON_FEED;
     const next = this.#ringRemove(node, Field.FEED_NEXT, Field.FEED_PREV);
-    const count = words[feed + Field.FEED_COUNT]! - 1;
-    words[feed + Field.FEED_COUNT] = count;
-    if (words[feed + Field.FEED_ROUND]! > count) words[feed + Field.FEED_ROUND] = count;
+    words[feed + Field.FEED_COUNT]! -= 1;
+    const isAhead = ((flags & Flag.TURN_ODD) !== 0) === ((words[feed + Field.FLAGS]! & Flag.ROUND_ODD) !== 0);
+    if (isAhead) words[feed + Field.FEED_ROUND]! -= 1;
     if (next === 0) words[feed + Field.FEED_HEAD] = 0;
   }
 

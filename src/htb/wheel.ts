@@ -1,30 +1,55 @@
 /**
- * Hierarchical timing wheel (Varghese and Lauck) for nodes that wait: three levels of 256 slots of 4.096 µs,
- * 1.05 ms and 268 ms. Links are fields of the nodes, so inserting and removing allocate nothing.
+ * Hierarchical timing wheel (Varghese and Lauck) for nodes that wait: 4,096 slots of 4.096 µs, 256 of 16.8 ms and 64
+ * of 4.3 s. The first level is that wide so that a class which sends a packet now and then at its rate waits there
+ * and is touched once. Links are fields of the nodes, so inserting and removing allocate nothing.
  *
- *        due now          within 1 ms        within 268 ms     later (clipped to 68 s)
- *     [ expiring ]  <--  [ level 0 ]  <--   [ level 1 ]   <--  [ level 2 ]
+ *       this tick       within 16.8 ms      within 4.3 s       later (clipped to 4.5 minutes)
+ *     [   soon   ]  <--  [ level 0 ]  <--   [ level 1 ]   <--  [ level 2 ]
+ *
+ * `advance` sets how far to go, and `pop` walks there, slot by slot, and hands the nodes out. What is put back for the
+ * tick that is being handed out goes to the other of two *soon* lists, which comes first the next time. So no node
+ * is moved from list to list: a node's links are most often not in the cache.
+ *
+ * Time is counted in ticks that wrap (int32, after 2.4 hours), so that nothing here is a double.
  *
  * A slot says only roughly when. Whoever takes a node out looks at the exact time, which the node knows, and
  * puts it back if it is a little early. So the wheel never makes a node wait longer than it asked for.
  */
 import { Field } from './layout.js';
 
-const SLOT_NS = 4096;
-const SLOTS = 256;
+export const TICK_NS = 4096;
+
+const BITS_0 = 12;
+const BITS_1 = 8;
+const BITS_2 = 6;
+const SLOTS_0 = 1 << BITS_0;
+const SLOTS_1 = 1 << BITS_1;
+const SLOTS_2 = 1 << BITS_2;
+/** First slot of each level. */
 const LEVEL_0 = 0;
-const LEVEL_1 = SLOTS;
-const LEVEL_2 = 2 * SLOTS;
-const EXPIRING = 3 * SLOTS;
-const HORIZON_TICKS = SLOTS * SLOTS * SLOTS - SLOTS * SLOTS;
+const LEVEL_1 = SLOTS_0;
+const LEVEL_2 = SLOTS_0 + SLOTS_1;
+const SOON = LEVEL_2 + SLOTS_2;
+/** Width of a slot of the coarser levels, in ticks. */
+const SPAN_1 = SLOTS_0;
+const SPAN_2 = SLOTS_0 * SLOTS_1;
+const SHIFT_2 = BITS_0 + BITS_1;
+const HORIZON_TICKS = SPAN_2 * (SLOTS_2 - 1);
 
 export class TimingWheel {
   readonly #words: Int32Array;
-  readonly #heads = new Int32Array(EXPIRING + 1);
+  readonly #heads = new Int32Array(SOON + 2);
   /** One bit a slot: occupied. */
-  readonly #occupied = new Int32Array(EXPIRING / 32);
-  /** The tick whose slot has been emptied last; an integer. */
+  readonly #occupied = new Int32Array(Math.ceil(SOON / 32));
+  /** How far the walk has come, and how far it may go. */
   #tick = 0;
+  #target = 0;
+  /** The soon list that is being filled; the other is being handed out. */
+  #soon = SOON;
+  /** The slot that is being handed out, and those of its tick that are to follow. */
+  #due = SOON + 1;
+  readonly #dueNext = new Int32Array(2);
+  #dueNextCount = 0;
   #count = 0;
 
   constructor(words: Int32Array) {
@@ -36,18 +61,17 @@ export class TimingWheel {
     return this.#count;
   }
 
-  /** Lets a node, which must not be on the wheel, come out at the first `advance` at or after `dueNs`. */
-  insert(node: number, dueNs: number): void {
-    const tick = Math.floor(dueNs / SLOT_NS);
-    const ahead = tick - this.#tick;
+  /** Lets a node, which must not be on the wheel, come out at the first `advance` to `dueTick` or beyond. */
+  insert(node: number, dueTick: number): void {
+    const ahead = (dueTick - this.#tick) | 0;
     let slot: number;
-    if (ahead < SLOTS) {
-      slot = LEVEL_0 + (ahead <= 0 ? this.#tick & 255 : tick & 255);
-    } else if (ahead < SLOTS * SLOTS) {
-      slot = LEVEL_1 + ((tick / SLOTS) & 255);
-    } else {
-      const clipped = ahead < HORIZON_TICKS ? tick : this.#tick + HORIZON_TICKS;
-      slot = LEVEL_2 + ((clipped / (SLOTS * SLOTS)) & 255);
+    if (ahead <= 0) slot = this.#soon;
+    else if (ahead < SLOTS_0) slot = LEVEL_0 + (dueTick & (SLOTS_0 - 1));
+    // Never the coarse slot that is being handed out now, which a whole turn further on would be.
+    else if (ahead < SPAN_1 * (SLOTS_1 - 1)) slot = LEVEL_1 + ((dueTick >>> BITS_0) & (SLOTS_1 - 1));
+    else {
+      const clipped = ahead < HORIZON_TICKS ? dueTick : this.#tick + HORIZON_TICKS;
+      slot = LEVEL_2 + ((clipped >>> SHIFT_2) & (SLOTS_2 - 1));
     }
     this.#link(node, slot);
     this.#count++;
@@ -61,61 +85,82 @@ export class TimingWheel {
     if (prev !== 0) words[prev + Field.WHEEL_NEXT] = next;
     else {
       this.#heads[slot] = next;
-      if (next === 0 && slot < EXPIRING) this.#occupied[slot >> 5]! &= ~(1 << (slot & 31));
+      if (next === 0 && slot < SOON) this.#occupied[slot >> 5]! &= ~(1 << (slot & 31));
     }
     if (next !== 0) words[next + Field.WHEEL_PREV] = prev;
     words[node + Field.WHEEL_SLOT] = 0;
     this.#count--;
   }
 
-  /** Moves what is due to the expiring list; take it from there with `pop`. */
-  advance(nowNs: number): void {
-    const target = Math.floor(nowNs / SLOT_NS);
-    if (this.#count === 0) {
-      this.#tick = target;
-      return;
-    }
-    this.#expire(this.#tick & 255);
-    while (this.#tick < target) {
-      const windowEnd = this.#tick - (this.#tick & 255) + SLOTS;
-      const last = target < windowEnd ? target : windowEnd - 1;
-      const next = this.#nextOccupied(LEVEL_0, this.#tick + 1, last);
-      if (next >= 0) {
-        this.#tick = next;
-        this.#expire(next & 255);
-      } else if (last === target) {
-        this.#tick = target;
-      } else {
-        this.#tick = windowEnd;
-        if ((windowEnd & 0xffff) === 0) this.#cascade(LEVEL_2 + ((windowEnd / (SLOTS * SLOTS)) & 255));
-        this.#cascade(LEVEL_1 + ((windowEnd / SLOTS) & 255));
-        this.#expire(windowEnd & 255);
-      }
-    }
+  /** Lets `pop` go on to `nowTick`. */
+  advance(nowTick: number): void {
+    this.#target = nowTick;
+    if (this.#count === 0) this.#tick = nowTick;
+    if (this.#dueNextCount > 0 || this.#heads[this.#due] !== 0) return;
+    this.#due = this.#soon;
+    this.#soon = this.#due === SOON ? SOON + 1 : SOON;
   }
 
   /** Takes one due node off the wheel; 0 when there is none. */
   pop(): number {
-    const node = this.#heads[EXPIRING]!;
-    if (node !== 0) this.remove(node);
-    return node;
+    for (;;) {
+      const node = this.#heads[this.#due]!;
+      if (node !== 0) {
+        this.remove(node);
+        return node;
+      }
+      // An emptied slot may be filled for another turn of the wheel, so it is let go of at once.
+      this.#due = this.#soon === SOON ? SOON + 1 : SOON;
+      if (this.#dueNextCount > 0) this.#due = this.#dueNext[--this.#dueNextCount]!;
+      else if (!this.#walk()) return 0;
+    }
   }
 
-  /** A time before which nothing is due; Infinity when nothing waits. May be early by a slot's width. */
-  nextDueNs(): number {
+  /** A time before which nothing is due, at least `nowNs`; Infinity when nothing waits. May be early. */
+  nextDueNs(nowNs: number): number {
     if (this.#count === 0) return Number.POSITIVE_INFINITY;
-    if (this.#heads[EXPIRING] !== 0 || this.#heads[LEVEL_0 + (this.#tick & 255)] !== 0)
-      return this.#tick * SLOT_NS;
-    const near = this.#nextOccupied(LEVEL_0, this.#tick + 1, this.#tick + SLOTS - 1);
-    const window = Math.floor(this.#tick / SLOTS);
-    const mid = this.#nextOccupied(LEVEL_1, window + 1, window + SLOTS);
-    const era = Math.floor(window / SLOTS);
-    const far = this.#nextOccupied(LEVEL_2, era + 1, era + SLOTS);
-    let tick = Number.POSITIVE_INFINITY;
-    if (near >= 0) tick = near;
-    if (mid >= 0 && mid * SLOTS < tick) tick = mid * SLOTS;
-    if (far >= 0 && far * SLOTS * SLOTS < tick) tick = far * SLOTS * SLOTS;
-    return tick * SLOT_NS;
+    if (this.#heads[SOON] !== 0 || this.#heads[SOON + 1] !== 0) return nowNs;
+    if (this.#dueNextCount > 0 || this.#heads[this.#due] !== 0) return nowNs;
+    const near = this.#aheadOccupied(LEVEL_0, SLOTS_0, this.#tick, SLOTS_0 - 1);
+    const mid = this.#aheadOccupied(LEVEL_1, SLOTS_1, this.#tick >>> BITS_0, SLOTS_1);
+    const far = this.#aheadOccupied(LEVEL_2, SLOTS_2, this.#tick >>> SHIFT_2, SLOTS_2);
+    let ahead = HORIZON_TICKS;
+    if (near > 0) ahead = near;
+    // A coarser slot begins at a whole multiple of its width.
+    if (mid > 0) ahead = Math.min(ahead, mid * SPAN_1 - (this.#tick & (SPAN_1 - 1)));
+    if (far > 0) ahead = Math.min(ahead, far * SPAN_2 - (this.#tick & (SPAN_2 - 1)));
+    const ticks = ahead + ((this.#tick - tickOf(nowNs)) | 0);
+    return Math.max(nowNs, (Math.floor(nowNs / TICK_NS) + ticks) * TICK_NS);
+  }
+
+  /** Goes on to the next tick with something to hand out; false when there is none up to the target. */
+  #walk(): boolean {
+    const left = (this.#target - this.#tick) | 0;
+    if (left <= 0) return false;
+    const toWindowEnd = SLOTS_0 - (this.#tick & (SLOTS_0 - 1));
+    const most = left < toWindowEnd ? left : toWindowEnd - 1;
+    const next = this.#aheadOccupied(LEVEL_0, SLOTS_0, this.#tick, most);
+    if (next > 0) {
+      this.#tick = (this.#tick + next) | 0;
+      this.#due = LEVEL_0 + (this.#tick & (SLOTS_0 - 1));
+    } else if (left < toWindowEnd) {
+      this.#tick = this.#target;
+    } else {
+      this.#enterWindow((this.#tick + toWindowEnd) | 0);
+    }
+    return true;
+  }
+
+  /**
+   * Moves on to the first tick of another window of level 0, and hands out the coarser slots that begin there. The
+   * wheel does not know their nodes' exact times: they come out early, are looked at, and are put back more exactly.
+   */
+  #enterWindow(tick: number): void {
+    this.#tick = tick;
+    this.#due = LEVEL_0 + (tick & (SLOTS_0 - 1));
+    this.#dueNext[this.#dueNextCount++] = LEVEL_1 + ((tick >>> BITS_0) & (SLOTS_1 - 1));
+    if ((tick & (SPAN_2 - 1)) !== 0) return;
+    this.#dueNext[this.#dueNextCount++] = LEVEL_2 + ((tick >>> SHIFT_2) & (SLOTS_2 - 1));
   }
 
   #link(node: number, slot: number): void {
@@ -125,39 +170,31 @@ export class TimingWheel {
     words[node + Field.WHEEL_PREV] = 0;
     words[node + Field.WHEEL_SLOT] = slot + 1;
     if (head !== 0) words[head + Field.WHEEL_PREV] = node;
-    else if (slot < EXPIRING) this.#occupied[slot >> 5]! |= 1 << (slot & 31);
+    else if (slot < SOON) this.#occupied[slot >> 5]! |= 1 << (slot & 31);
     this.#heads[slot] = node;
   }
 
-  #expire(slot: number): void {
-    for (let node = this.#heads[slot]!; node !== 0; node = this.#heads[slot]!) {
-      this.remove(node);
-      this.#link(node, EXPIRING);
-      this.#count++;
-    }
-  }
-
   /**
-   * Spreads a slot of a coarser level over the finer ones. A node there does not know its due time, so it
-   * goes to the start of the slot's span: it comes out early, is looked at, and is put back more exactly.
+   * How many slots after `from` the next occupied one is, of the level of `slots` slots that starts at `base` (both
+   * multiples of 32); 0 when none is within `most`.
    */
-  #cascade(slot: number): void {
-    this.#expire(slot);
-  }
-
-  /** First tick in [from, to] whose slot (of the level that starts at `base`) is occupied; -1 when none is. */
-  #nextOccupied(base: number, from: number, to: number): number {
+  #aheadOccupied(base: number, slots: number, from: number, most: number): number {
     const occupied = this.#occupied;
-    let tick = from;
-    while (tick <= to) {
-      const slot = base + (tick & 255);
+    let ahead = 1;
+    while (ahead <= most) {
+      const slot = base + ((from + ahead) & (slots - 1));
       const bits = occupied[slot >> 5]! >>> (slot & 31);
       if (bits !== 0) {
-        const found = tick + (31 - Math.clz32(bits & -bits));
-        return found <= to ? found : -1;
+        const found = ahead + (31 - Math.clz32(bits & -bits));
+        return found <= most ? found : 0;
       }
-      tick += 32 - (slot & 31);
+      ahead += 32 - (slot & 31);
     }
-    return -1;
+    return 0;
   }
+}
+
+/** The wrapping tick that a time falls in. */
+export function tickOf(ns: number): number {
+  return Math.floor(ns / TICK_NS) | 0;
 }

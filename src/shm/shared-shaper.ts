@@ -103,4 +103,3 @@ export class EpochQueue implements EpochSource {
 export function adoptedWord(queue: number): number {
   return EpochWord.ADOPTED + queue * EpochWord.ADOPTED_STRIDE;
 }
-

@@ -11,6 +11,8 @@
  * A *shape* is what classes of one plan have in common: rates, depths, quantum, limits. 24,000 subscribers
  * on twenty plans read twenty shapes, which stay in the first-level cache.
  */
+import { alignedFloat64, alignedInt32 } from './aligned.js';
+
 export const enum Direction {
   DOWN = 0,
   UP = 1,
@@ -70,6 +72,9 @@ export const enum Word {
   /** A leaf's fair clock between the queues it is backlogged on, and when it was last moved. */
   LEAF_CLOCK = 4,
   LEAF_CLOCK_AT = 5,
+  /** The same for its assured tokens. */
+  ASSURED_CLOCK = 6,
+  ASSURED_CLOCK_AT = 7,
 }
 
 /** Fair words of an inner class. */
@@ -83,19 +88,6 @@ export const enum Fair {
   CLOCK_AT = 16,
 }
 
-/** Statistics a worker alone writes. */
-export const enum Stat {
-  SHIFT = 3,
-  STRIDE = 1 << SHIFT,
-  BYTES = 0,
-  PACKETS = 1,
-  DROPS = 2,
-  MARKS = 3,
-  LENDS = 4,
-  BORROWS = 5,
-  OVERLIMITS = 6,
-}
-
 export interface SharedTree {
   readonly capacityClasses: number;
   readonly queues: number;
@@ -107,6 +99,8 @@ export interface SharedTree {
 }
 
 const QUANTUM_BYTES_MAX = 200_000;
+/** Shapes for each class: its own, the one it gets next, and the one it had before, until all workers have adopted. */
+const SHAPES_PER_CLASS = 3;
 
 /** Allocates the shared memory of one direction for `capacityClasses` classes and `queues` workers. */
 export function createSharedTree(capacityClasses: number, queues: number): SharedTree {
@@ -115,8 +109,8 @@ export function createSharedTree(capacityClasses: number, queues: number): Share
     capacityClasses,
     queues,
     weightUnitBytes: Math.max(4, Math.ceil((QUANTUM_BYTES_MAX * capacityClasses) / 2 ** 30)),
-    shapes: new Float64Array(new SharedArrayBuffer(slots * Shape.STRIDE * 8)),
-    classWords: new Int32Array(new SharedArrayBuffer(slots * Word.STRIDE * 4)),
-    fairWords: new Int32Array(new SharedArrayBuffer(slots * Fair.STRIDE * 4)),
+    shapes: alignedFloat64(SHAPES_PER_CLASS * slots * Shape.STRIDE),
+    classWords: alignedInt32(slots * Word.STRIDE),
+    fairWords: alignedInt32(slots * Fair.STRIDE),
   };
 }

@@ -48,6 +48,18 @@ export function bucketDebtUs(words: Int32Array, index: number, nowUs: number): n
   return debt > 0 ? debt : 0;
 }
 
+/** Stretches a bucket's debt by `ratio`, when its rate changes and the bytes it lacks stay the same. */
+export function rescaleBucket(words: Int32Array, index: number, nowUs: number, ratio: number): void {
+  for (;;) {
+    const fullAt = Atomics.load(words, index);
+    const debt = (fullAt - nowUs) | 0;
+    if (debt <= 0) return;
+    const scaled = Math.min(DEBT_US_MAX, Math.round(debt * ratio));
+    // A charge that came in between must be stretched too, so it is looked at again.
+    if (Atomics.compareExchange(words, index, fullAt, (nowUs + scaled) | 0) === fullAt) return;
+  }
+}
+
 /**
  * Brings a word that was idle for long to the present, so that its wrapping clock is never misread. To be
  * called for every class at least every ten minutes. A charge that comes in between wins.

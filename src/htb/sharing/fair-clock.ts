@@ -11,7 +11,7 @@
  * exponential of the bucket's fill, and it settles where the bucket neither fills nor empties. No worker has to
  * know what the others want; one that stalls only leaves the bucket fuller, and the clock speeds up.
  *
- * A lower prio's clock runs 2^9 times slower for each higher prio that has borrowers waiting anywhere. A
+ * A lower prio's clock runs 2^7 times slower for each higher prio that has borrowers waiting anywhere. A
  * bucket that is nearly full goes to whoever asks: no capacity is left unused for fairness' sake.
  *
  * The clock counts sixteenths of a microsecond and wraps. Whoever looks moves it: one compare-exchange claims
@@ -21,15 +21,20 @@
 export const CLOCK_UNITS_PER_NS = 16 / 1000;
 
 /** Doublings of the clock's speed between an empty and a full bucket. */
-const SLOPE = 48;
+const SLOPE = 32;
 /** Fill at which the clock runs at real time: far enough from empty that assured packets find tokens. */
 const CENTRE = 0.4;
-const RANK_DOUBLINGS = 9;
+const RANK_DOUBLINGS = 7;
 /** At this fill tokens are about to be lost, and nobody is held back. */
 export const OPEN_FILL = 0.9;
 const SPEED_LOG2_MAX = 10;
 const SPEED_LOG2_MIN = -40;
 const STEP_MAX = 0x0fffffff;
+/**
+ * A caller whose present is older than the last move, but by a second at most, has read its time before another
+ * worker that was faster. (A clock left alone for some 268 seconds looks like that too, and rests a second more.)
+ */
+const BEHIND_MAX = 16_000_000;
 
 /** Clock units per clock unit of real time. */
 export function clockSpeed(fill: number, rank: number): number {
@@ -39,19 +44,33 @@ export function clockSpeed(fill: number, rank: number): number {
   return log2 < SPEED_LOG2_MIN ? 0 : 2 ** log2;
 }
 
-/** Moves a clock on at `speed` and returns it. `nowUnits` is the wrapping time in clock units. */
+/** By what the clock's speed grows a unit of real time, as an exponent, while a bucket of `fillNs` fills undisturbed. */
+export function clockGrowth(fillNs: number): number {
+  return (SLOPE * Math.LN2) / (fillNs * CLOCK_UNITS_PER_NS);
+}
+
+/**
+ * Moves a clock on and returns it. `speed` is that of now; since the clock was last moved the bucket has filled, and
+ * the speed has come up to it exponentially by `growth` a unit. (To take it for the speed of the whole interval would
+ * let the clocks of slow classes leap, whose buckets fill between one look and the next.) `nowUnits` is the wrapping
+ * time in clock units.
+ */
 export function moveClock(
   words: Int32Array,
   clock: number,
   movedAt: number,
   nowUnits: number,
   speed: number,
+  growth: number,
 ): number {
   const last = Atomics.load(words, movedAt);
   const elapsed = (nowUnits - last) | 0;
-  if (elapsed !== 0) {
+  // Who is behind must not take the time of the last move back: what lies between would be counted again.
+  if (elapsed > 0 || elapsed < -BEHIND_MAX) {
     // A clock that nobody has moved for long, or whose time has wrapped, starts anew.
-    const step = elapsed < 0 ? 0 : Math.min(STEP_MAX, Math.floor(elapsed * speed));
+    const rise = elapsed * growth;
+    const distance = rise > 0.01 ? (-Math.expm1(-rise) / growth) * speed : elapsed * speed;
+    const step = elapsed < 0 ? 0 : Math.min(STEP_MAX, Math.floor(distance));
     // Claims the interval; the loser's interval is part of the winner's.
     if (
       (step > 0 || speed === 0 || elapsed < 0) &&

@@ -5,12 +5,23 @@
  */
 import { Fair, Shape, Word } from '../../shm/tree-layout.js';
 import { Field, Flag } from '../layout.js';
-import type { TreeMemory } from '../memory.js';
-import { CLOCK_UNITS_PER_NS, clockSpeed, moveClock, OPEN_FILL, untilClockNs } from './fair-clock.js';
+import { TreeMemory } from '../memory.js';
+import {
+  CLOCK_UNITS_PER_NS,
+  clockGrowth,
+  clockSpeed,
+  moveClock,
+  OPEN_FILL,
+  untilClockNs,
+} from './fair-clock.js';
 
 /** A tag older than this says nothing about who is ahead; it starts at the clock again. */
 const GAP_STALE_NS = 50_000_000;
-/** How many packets' worth a worker may lag and still be given what it missed. */
+/**
+ * How far a worker may lag and still be given what it missed: the clock moves in leaps, and a worker with many
+ * borrowers, whose packets are small steps on it, must be able to follow.
+ */
+const CREDIT_UNITS = 2_000_000 * CLOCK_UNITS_PER_NS;
 const CREDIT_PACKETS = 2;
 /** A gate is looked at again after this at the latest: the clock's wrapping allows 130 ms. */
 const WAIT_NS_MAX = 100_000_000;
@@ -19,16 +30,20 @@ export const BORROW_SHARE = 7 / 8;
 
 export class Gate {
   readonly #words: Int32Array;
+  readonly #clock: Float64Array;
   readonly #doubles: Float64Array;
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
   readonly #fairWords: Int32Array;
+  /** Set by `leafSent` and `leafWaits`. */
+  assuredWaitNs = 0;
   #fill = 0;
   #fillNs = 0;
   #rank = 0;
 
   constructor(memory: TreeMemory) {
     this.#words = memory.words;
+    this.#clock = memory.clock;
     this.#doubles = memory.doubles;
     this.#shapes = memory.shared.shapes;
     this.#classWords = memory.shared.classWords;
@@ -39,14 +54,7 @@ export class Gate {
    * Accounts `lenBytes` sent through an inner class at `prio`. Returns how many nanoseconds its borrowers of that
    * prio on this worker must wait for the others; 0 when they need not.
    */
-  feedSent(
-    record: number,
-    prio: number,
-    lends: boolean,
-    weight: number,
-    lenBytes: number,
-    nowNs: number,
-  ): number {
+  feedSent(record: number, prio: number, lends: boolean, weight: number, lenBytes: number): number {
     const feed = this.#words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
     const fair = this.#words[record + Field.FAIR_SLOT]! << Fair.SHIFT;
     const own = this.#words[feed + Field.FEED_WEIGHT]!;
@@ -54,30 +62,48 @@ export class Gate {
     if (!this.#isContended(record, fair, prio, own, all)) return 0;
     const part = own > weight ? own : weight;
     const shape = this.#words[record + Field.SHAPE]!;
-    const nsPerByte = this.#shapes[shape + (lends ? Shape.RATE_NS_PER_BYTE : Shape.CEIL_NS_PER_BYTE)]!;
+    // In bytes of the ceil whichever bucket limits: workers that see the class lend at different times must pay alike.
+    const nsPerByte = this.#shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
     const cost = lenBytes * nsPerByte * CLOCK_UNITS_PER_NS * (all > part ? all / part : 1);
-    this.#measure(record, lends, nowNs);
-    return this.#feedWait(feed, fair, prio, cost, nowNs);
+    this.#measure(record, lends);
+    return this.#feedWait(feed, fair, prio, cost);
   }
 
   /** How long a gated feed must still wait. */
-  feedWaits(record: number, prio: number, lends: boolean, nowNs: number): number {
+  feedWaits(record: number, prio: number, lends: boolean): number {
     const feed = this.#words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
     const fair = this.#words[record + Field.FAIR_SLOT]! << Fair.SHIFT;
     const all = Atomics.load(this.#fairWords, fair + Fair.WEIGHT + prio);
     if (!this.#isContended(record, fair, prio, this.#words[feed + Field.FEED_WEIGHT]!, all)) return 0;
-    this.#measure(record, lends, nowNs);
-    return this.#feedWait(feed, fair, prio, 0, nowNs);
+    this.#measure(record, lends);
+    return this.#feedWait(feed, fair, prio, 0);
   }
 
-  /** Accounts `lenBytes` of a leaf that is backlogged on `queues` queues; the wait as for feeds. */
-  leafSent(leaf: number, queues: number, lenBytes: number, nowNs: number): number {
-    const nsPerByte = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.CEIL_NS_PER_BYTE]!;
-    return this.#leafWait(leaf, lenBytes * nsPerByte * CLOCK_UNITS_PER_NS * queues, nowNs);
+  /**
+   * Accounts `lenBytes` that a leaf which is backlogged on `queues` queues has sent, with its own assured tokens or
+   * borrowed ones. Returns the wait for the leaf's other queues as for feeds; how long it may not use its assured
+   * tokens is then in `assuredWaitNs`.
+   */
+  leafSent(leaf: number, queues: number, isAssured: boolean, lenBytes: number): number {
+    const shape = this.#words[leaf + Field.SHAPE]!;
+    const unitsPerNs = lenBytes * queues * CLOCK_UNITS_PER_NS;
+    const assuredCost = isAssured ? unitsPerNs * this.#shapes[shape + Shape.RATE_NS_PER_BYTE]! : 0;
+    return this.#leafWaits(leaf, assuredCost, unitsPerNs * this.#shapes[shape + Shape.CEIL_NS_PER_BYTE]!);
   }
 
-  leafWaits(leaf: number, nowNs: number): number {
-    return this.#leafWait(leaf, 0, nowNs);
+  leafWaits(leaf: number): number {
+    return this.#leafWaits(leaf, 0, 0);
+  }
+
+  #leafWaits(leaf: number, assuredCost: number, ceilCost: number): number {
+    this.assuredWaitNs = 0;
+    const presence = (TreeMemory.classIndexOf(leaf) << Word.SHIFT) + Word.PRESENCE;
+    if (Atomics.load(this.#classWords, presence) <= 1) return 0;
+    const hasAssured = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.RATE_NS_PER_BYTE]! > 0;
+    if (hasAssured) this.assuredWaitNs = this.#leafWait(leaf, true, assuredCost);
+    const waitNs = this.#leafWait(leaf, false, ceilCost);
+    this.#doubles[(leaf >> 1) + Field.D_LEAF_GAP_AT_NS] = this.#clock[0]!;
+    return waitNs;
   }
 
   /**
@@ -99,7 +125,8 @@ export class Gate {
   }
 
   /** Fill of the bucket that limits the class, from 0 (gives nothing) to 1 (full), and the time it takes to fill. */
-  #measure(record: number, lends: boolean, nowNs: number): void {
+  #measure(record: number, lends: boolean): void {
+    const nowNs = this.#clock[0]!;
     const shape = this.#words[record + Field.SHAPE]!;
     const at = record >> 1;
     const ceilNs = this.#shapes[shape + Shape.CEIL_LIMIT_NS]!;
@@ -117,7 +144,8 @@ export class Gate {
     this.#fillNs = fillNs;
   }
 
-  #feedWait(feed: number, fair: number, prio: number, cost: number, nowNs: number): number {
+  #feedWait(feed: number, fair: number, prio: number, cost: number): number {
+    const nowNs = this.#clock[0]!;
     const doubles = this.#doubles;
     const at = feed >> 1;
     const words = this.#fairWords;
@@ -128,6 +156,7 @@ export class Gate {
       fair + Fair.CLOCK_AT + prio,
       unitsOf(nowNs),
       speed,
+      this.#growth(),
     );
     const moved = (clock - this.#words[feed + Field.FEED_CLOCK_SEEN]!) | 0;
     this.#words[feed + Field.FEED_CLOCK_SEEN] = clock;
@@ -139,34 +168,46 @@ export class Gate {
     return this.#waitNs(gap);
   }
 
-  #leafWait(leaf: number, cost: number, nowNs: number): number {
+  /** One of a leaf's two clocks: how its queues share its ceil, and how they share its assured tokens. */
+  #leafWait(leaf: number, isAssured: boolean, cost: number): number {
+    const nowNs = this.#clock[0]!;
     const doubles = this.#doubles;
     const at = leaf >> 1;
-    const base = ((leaf >> Field.CLASS_SHIFT) - 1) << Word.SHIFT;
+    const gapAt = at + (isAssured ? Field.D_ASSURED_GAP : Field.D_LEAF_GAP);
+    const seenAt = leaf + (isAssured ? Field.ASSURED_CLOCK_SEEN : Field.LEAF_CLOCK_SEEN);
+    const base = TreeMemory.classIndexOf(leaf) << Word.SHIFT;
+    const clockAt = base + (isAssured ? Word.ASSURED_CLOCK : Word.LEAF_CLOCK);
+    const movedAt = base + (isAssured ? Word.ASSURED_CLOCK_AT : Word.LEAF_CLOCK_AT);
     this.#rank = 0;
-    this.#measure(leaf, false, nowNs);
+    const limitNs =
+      this.#shapes[
+        this.#words[leaf + Field.SHAPE]! + (isAssured ? Shape.RATE_LIMIT_NS : Shape.CEIL_LIMIT_NS)
+      ]!;
+    const fullAtNs = doubles[at + (isAssured ? Field.D_RATE_FULL_AT_NS : Field.D_CEIL_FULL_AT_NS)]!;
+    this.#fill = fillOf(limitNs, fullAtNs - nowNs);
+    this.#fillNs = limitNs;
     const speed = clockSpeed(this.#fill, 0);
-    const clock = moveClock(
-      this.#classWords,
-      base + Word.LEAF_CLOCK,
-      base + Word.LEAF_CLOCK_AT,
-      unitsOf(nowNs),
-      speed,
-    );
-    const moved = (clock - this.#words[leaf + Field.LEAF_CLOCK_SEEN]!) | 0;
-    this.#words[leaf + Field.LEAF_CLOCK_SEEN] = clock;
+    const clock = moveClock(this.#classWords, clockAt, movedAt, unitsOf(nowNs), speed, this.#growth());
+    const moved = (clock - this.#words[seenAt]!) | 0;
+    this.#words[seenAt] = clock;
     const isGated = (this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0;
     const stale = !isGated && nowNs - doubles[at + Field.D_LEAF_GAP_AT_NS]! > GAP_STALE_NS;
-    const gap = nextGap(stale ? 0 : doubles[at + Field.D_LEAF_GAP]! - moved, cost);
-    doubles[at + Field.D_LEAF_GAP] = gap;
-    doubles[at + Field.D_LEAF_GAP_AT_NS] = nowNs;
+    const gap = nextGap(stale ? 0 : doubles[gapAt]! - moved, cost);
+    doubles[gapAt] = gap;
     return this.#waitNs(gap);
   }
 
+  /** A bucket that is full no longer rises, and one without depth never does. */
+  #growth(): number {
+    return this.#fill < 1 && this.#fillNs > 0 ? clockGrowth(this.#fillNs) : 0;
+  }
+
   #waitNs(gap: number): number {
-    if (gap <= 0 || this.#fill >= OPEN_FILL) return 0;
+    // A bucket without depth gives one packet at a time and has no fill to steer by; its own timer says when.
+    if (gap <= 0 || this.#fill >= OPEN_FILL || this.#fillNs <= 0) return 0;
     const wait = untilClockNs(gap, this.#fill, this.#fillNs, this.#rank);
-    return wait < WAIT_NS_MAX ? Math.max(wait, 1) : WAIT_NS_MAX;
+    // A whole number, so that returning it allocates nothing.
+    return wait < WAIT_NS_MAX ? Math.ceil(wait) | 0 || 1 : WAIT_NS_MAX;
   }
 }
 
@@ -182,6 +223,6 @@ function unitsOf(nowNs: number): number {
 /** A worker that lags behind the clock keeps a claim to a few packets, not to all it did not send. */
 function nextGap(gap: number, cost: number): number {
   if (cost === 0) return gap;
-  const credit = -CREDIT_PACKETS * cost;
+  const credit = -CREDIT_PACKETS * cost - CREDIT_UNITS;
   return (gap < credit ? credit : gap) + cost;
 }

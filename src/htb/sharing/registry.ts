@@ -12,7 +12,7 @@
  */
 import { Fair, Shape, Word } from '../../shm/tree-layout.js';
 import { Field, Flag } from '../layout.js';
-import type { TreeMemory } from '../memory.js';
+import { TreeMemory } from '../memory.js';
 
 export const LINGER_NS = 1_000_000;
 /** How long a worker uses a claim factor before it looks again. */
@@ -22,6 +22,7 @@ const CLAIM_MARGIN = 1.004;
 
 export class Registry {
   readonly #words: Int32Array;
+  readonly #clock: Float64Array;
   readonly #doubles: Float64Array;
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
@@ -29,6 +30,7 @@ export class Registry {
 
   constructor(memory: TreeMemory) {
     this.#words = memory.words;
+    this.#clock = memory.clock;
     this.#doubles = memory.doubles;
     this.#shapes = memory.shared.shapes;
     this.#classWords = memory.shared.classWords;
@@ -67,10 +69,13 @@ export class Registry {
     return count > 1 ? count : 1;
   }
 
-  /** The leaf's weight on this queue: its quantum shared by the queues it is backlogged on. */
+  /** The leaf's weight on this queue: its quantum shared by the queues it is backlogged on and this one. */
   weightNow(leaf: number): number {
     const weight = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
-    return Math.max(1, Math.round(weight / this.presence(leaf)));
+    const isCounted = (this.#words[leaf + Field.FLAGS]! & Flag.IS_REGISTERED) !== 0;
+    const announced = Atomics.load(this.#classWords, this.#classWord(leaf, Word.PRESENCE));
+    const queues = isCounted ? announced : announced + 1;
+    return Math.max(1, Math.round(weight / Math.max(1, queues)));
   }
 
   /** Makes `weight` what the ancestors' sums hold for this leaf on this queue. */
@@ -98,7 +103,8 @@ export class Registry {
    * By what the assured rates of a class's children are to be divided, because the children that are active
    * claim more than the class has: the product over the class and its ancestors, at least 1.
    */
-  claimFactor(record: number, nowNs: number): number {
+  claimFactor(record: number): number {
+    const nowNs = this.#clock[0]!;
     if (record === 0) return 1;
     const doubles = this.#doubles;
     const at = record >> 1;
@@ -106,7 +112,7 @@ export class Registry {
       return doubles[at + Field.D_CLAIM_FACTOR]!;
     const own = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CLAIM]!;
     const claims = Atomics.load(this.#classWords, this.#classWord(record, Word.CLAIMS)) >>> 0;
-    let factor = this.claimFactor(this.#words[record + Field.PARENT]!, nowNs);
+    let factor = this.claimFactor(this.#words[record + Field.PARENT]!);
     if (own > 0 && claims > own) factor *= (claims / own) * CLAIM_MARGIN;
     doubles[at + Field.D_CLAIM_FACTOR] = factor;
     doubles[at + Field.D_CLAIM_FACTOR_AT_NS] = nowNs;
@@ -123,8 +129,7 @@ export class Registry {
       const holder = this.#claimHolder(record);
       words[record + Field.CLAIM_HOLDER] = holder;
       if (holder === 0) return;
-      const claim = this.#shapes[words[record + Field.SHAPE]! + Shape.CLAIM]!;
-      const part = claim === 0 ? 0 : Math.max(1, Math.round(claim / queues));
+      const part = this.#claimPart(record, queues);
       words[record + Field.CLAIM_PUBLISHED] = part;
       // Read by claimFactor in other workers. Sums commute, so their order does not matter.
       if (part !== 0) Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), part);
@@ -153,17 +158,27 @@ export class Registry {
     }
   }
 
-  /** Brings a leaf's published claim in line with the queues it is backlogged on now. */
-  refreshClaim(leaf: number): void {
+  /** Brings the published claims of a leaf and of the classes above it in line with the queues they are active on. */
+  refreshClaims(leaf: number): void {
     const words = this.#words;
-    const holder = words[leaf + Field.CLAIM_HOLDER]!;
-    const claim = this.#shapes[words[leaf + Field.SHAPE]! + Shape.CLAIM]!;
-    if (holder === 0 || claim === 0) return;
-    const part = Math.max(1, Math.round(claim / this.presence(leaf)));
-    const difference = part - words[leaf + Field.CLAIM_PUBLISHED]!;
-    if (difference === 0) return;
-    words[leaf + Field.CLAIM_PUBLISHED] = part;
-    Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), difference);
+    let record = leaf;
+    for (
+      let holder = words[record + Field.CLAIM_HOLDER]!;
+      holder !== 0;
+      holder = words[record + Field.CLAIM_HOLDER]!
+    ) {
+      const part = this.#claimPart(record, this.presence(record));
+      const difference = part - words[record + Field.CLAIM_PUBLISHED]!;
+      words[record + Field.CLAIM_PUBLISHED] = part;
+      if (difference !== 0) Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), difference);
+      record = holder;
+    }
+  }
+
+  /** What one of `queues` workers publishes of a class's claim. */
+  #claimPart(record: number, queues: number): number {
+    const claim = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CLAIM]!;
+    return claim === 0 ? 0 : Math.max(1, Math.round(claim / queues));
   }
 
   /** The nearest ancestor with an assured rate: one without a limit of its own passes claims on. */
@@ -175,6 +190,6 @@ export class Registry {
   }
 
   #classWord(record: number, word: number): number {
-    return (((record >> Field.CLASS_SHIFT) - 1) << Word.SHIFT) + word;
+    return (TreeMemory.classIndexOf(record) << Word.SHIFT) + word;
   }
 }

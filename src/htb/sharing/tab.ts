@@ -4,11 +4,12 @@
  */
 import { Shape, Word } from '../../shm/tree-layout.js';
 import { Field } from '../layout.js';
-import type { TreeMemory } from '../memory.js';
+import { TreeMemory } from '../memory.js';
 import { bucketDebtUs, DEBT_US_MAX, drawBucket, returnToBucket } from './bucket.js';
 
 export class Tabs {
   readonly #words: Int32Array;
+  readonly #clock: Float64Array;
   readonly #doubles: Float64Array;
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
@@ -18,36 +19,45 @@ export class Tabs {
 
   constructor(memory: TreeMemory) {
     this.#words = memory.words;
+    this.#clock = memory.clock;
     this.#doubles = memory.doubles;
     this.#shapes = memory.shared.shapes;
     this.#classWords = memory.shared.classWords;
   }
 
   /**
-   * Makes room for `costNs` on the rate bucket: nothing to do while the tab allows it, otherwise the tab and this
-   * cost are charged together, if the debt is at most `limitNs`. False when the bucket does not give.
+   * Makes room for `bytes` on the ceil bucket: nothing to do while the tab allows it, otherwise the tab and these
+   * bytes are charged together, if the debt is at most the shape's `limitField`. False when the bucket refuses.
    */
-  drawRate(record: number, costNs: number, limitNs: number, nowNs: number): boolean {
-    const tab = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.RATE_TAB_NS]!;
-    if (this.#doubles[(record >> 1) + Field.D_RATE_TAB_NS]! + costNs <= tab) return true;
-    return this.#draw(record, Field.D_RATE_FULL_AT_NS, Word.RATE_FULL_AT_US, costNs, limitNs, nowNs);
+  drawCeil(record: number, bytes: number, limitField: number): boolean {
+    const shapes = this.#shapes;
+    const shape = this.#words[record + Field.SHAPE]!;
+    const costNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
+    if (this.#doubles[(record >> 1) + Field.D_CEIL_TAB_NS]! + costNs <= shapes[shape + Shape.CEIL_TAB_NS]!)
+      return true;
+    return this.#draw(
+      record,
+      Field.D_CEIL_FULL_AT_NS,
+      Word.CEIL_FULL_AT_US,
+      costNs,
+      shapes[shape + limitField]!,
+    );
   }
 
-  drawCeil(record: number, costNs: number, limitNs: number, nowNs: number): boolean {
-    const tab = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CEIL_TAB_NS]!;
-    if (this.#doubles[(record >> 1) + Field.D_CEIL_TAB_NS]! + costNs <= tab) return true;
-    return this.#draw(record, Field.D_CEIL_FULL_AT_NS, Word.CEIL_FULL_AT_US, costNs, limitNs, nowNs);
-  }
-
-  /** Puts what a packet has cost on the tabs. */
-  add(record: number, rateCostNs: number, ceilCostNs: number): void {
-    const at = record >> 1;
-    this.#doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
-    this.#doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
+  /** The same for the rate bucket, where bytes cost `factor` times as much; without limit above the lender. */
+  drawRate(record: number, bytes: number, factor: number, isLimited: boolean): boolean {
+    const shapes = this.#shapes;
+    const shape = this.#words[record + Field.SHAPE]!;
+    const costNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]! * factor;
+    if (this.#doubles[(record >> 1) + Field.D_RATE_TAB_NS]! + costNs <= shapes[shape + Shape.RATE_TAB_NS]!)
+      return true;
+    const limitNs = isLimited ? shapes[shape + Shape.RATE_LIMIT_NS]! : Number.POSITIVE_INFINITY;
+    return this.#draw(record, Field.D_RATE_FULL_AT_NS, Word.RATE_FULL_AT_US, costNs, limitNs);
   }
 
   /** Looks at the shared words again. */
-  refresh(record: number, nowNs: number): void {
+  refresh(record: number): void {
+    const nowNs = this.#clock[0]!;
     const base = classWordsOf(record);
     const at = record >> 1;
     const nowUs = Math.floor(nowNs / 1000);
@@ -59,14 +69,24 @@ export class Tabs {
   }
 
   /** Squares the tabs: charges what is owed, gives back what was charged ahead. Done when a class goes idle. */
-  settle(record: number, nowNs: number): void {
-    this.#settleOne(record, Field.D_RATE_TAB_NS, Word.RATE_FULL_AT_US, nowNs);
-    this.#settleOne(record, Field.D_CEIL_TAB_NS, Word.CEIL_FULL_AT_US, nowNs);
+  settle(record: number): void {
+    this.#settleOne(record, Field.D_RATE_TAB_NS, Word.RATE_FULL_AT_US);
+    this.#settleOne(record, Field.D_CEIL_TAB_NS, Word.CEIL_FULL_AT_US);
   }
 
-  #settleOne(record: number, tabField: number, word: number, nowNs: number): void {
+  /** Gives back what was charged ahead for a packet that cannot leave. */
+  giveBack(record: number): void {
+    const at = record >> 1;
+    if (this.#doubles[at + Field.D_RATE_TAB_NS]! < 0)
+      this.#settleOne(record, Field.D_RATE_TAB_NS, Word.RATE_FULL_AT_US);
+    if (this.#doubles[at + Field.D_CEIL_TAB_NS]! < 0)
+      this.#settleOne(record, Field.D_CEIL_TAB_NS, Word.CEIL_FULL_AT_US);
+  }
+
+  #settleOne(record: number, tabField: number, word: number): void {
+    const nowNs = this.#clock[0]!;
     const at = (record >> 1) + tabField;
-    const wholeUs = Math.trunc(this.#doubles[at]! / 1000);
+    const wholeUs = Math.ceil(this.#doubles[at]! / 1000);
     if (wholeUs === 0) return;
     const index = classWordsOf(record) + word;
     if (wholeUs > 0) drawBucket(this.#classWords, index, Math.floor(nowNs / 1000) | 0, wholeUs, DEBT_US_MAX);
@@ -74,20 +94,15 @@ export class Tabs {
     this.#doubles[at]! -= wholeUs * 1000;
   }
 
-  #draw(
-    record: number,
-    fullAtField: number,
-    word: number,
-    costNs: number,
-    limitNs: number,
-    nowNs: number,
-  ): boolean {
+  #draw(record: number, fullAtField: number, word: number, costNs: number, limitNs: number): boolean {
     const at = record >> 1;
     const doubles = this.#doubles;
     const tabAt = at + fullAtField + (Field.D_RATE_TAB_NS - Field.D_RATE_FULL_AT_NS);
     const tab = doubles[tabAt]!;
+    const nowNs = this.#clock[0]!;
     const nowUs = Math.floor(nowNs / 1000);
-    const wholeUs = Math.floor((tab + costNs) / 1000);
+    // Rounded up: what was left over would count as debt that no time pays off, and where the limit is 0 stop the class.
+    const wholeUs = Math.ceil((tab + costNs) / 1000);
     const maxDebtUs = Math.floor((limitNs - tab + nowNs) / 1000 - nowUs);
     const debtUs = drawBucket(
       this.#classWords,
@@ -97,9 +112,15 @@ export class Tabs {
       maxDebtUs < DEBT_US_MAX ? maxDebtUs : DEBT_US_MAX,
     );
     this.draws++;
+    const seen = (nowUs - debtUs - 1) * 1000 + tab;
+    if (debtUs < 0 && limitNs === Number.POSITIVE_INFINITY) {
+      // Above the lender nothing refuses. The word is at the most that it can say; what goes beyond is forgiven.
+      doubles[at + fullAtField] = seen;
+      doubles[tabAt] = tab - wholeUs * 1000;
+      return true;
+    }
     if (debtUs < 0) {
       this.refusals++;
-      const seen = (nowUs - debtUs - 1) * 1000 + tab;
       // One nanosecond over the limit at least, so that rounding never makes the same packet try again now.
       doubles[at + fullAtField] = Math.max(seen, nowNs + limitNs + 1);
       return false;
@@ -111,5 +132,5 @@ export class Tabs {
 }
 
 function classWordsOf(record: number): number {
-  return ((record >> Field.CLASS_SHIFT) - 1) << Word.SHIFT;
+  return TreeMemory.classIndexOf(record) << Word.SHIFT;
 }
