@@ -3,11 +3,7 @@ import { Change } from '../shm/shared-shaper.js';
 import { Direction } from '../shm/tree-layout.js';
 
 /** Applies the changes of one epoch, in their order, to the trees of both directions. */
-export function applyChanges(
-  changes: Int32Array,
-  appliers: readonly [ChangeApplier, ChangeApplier],
-  nowNs: number,
-): void {
+export function applyChanges(changes: Int32Array, appliers: readonly [ChangeApplier, ChangeApplier]): void {
   const setting: ClassSetting = {
     classIndex: 0,
     parentIndex: -1,
@@ -32,9 +28,9 @@ export function applyChanges(
     setting.fairSlot = changes[at + Change.FAIR_SLOT]!;
     setting.hasClaim = (flags & Change.FLAG_CLAIM_DOWN) !== 0;
     setting.shapeIndex = changes[at + Change.SHAPE_DOWN]!;
-    appliers[Direction.DOWN].set(setting, nowNs);
+    appliers[Direction.DOWN].set(setting);
     setting.hasClaim = (flags & Change.FLAG_CLAIM_UP) !== 0;
     setting.shapeIndex = changes[at + Change.SHAPE_UP]!;
-    appliers[Direction.UP].set(setting, nowNs);
+    appliers[Direction.UP].set(setting);
   }
 }

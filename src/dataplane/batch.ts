@@ -35,6 +35,8 @@ export class PacketBatch {
   readonly key = new Int32Array(BATCH_MAX << KEY_WORDS_SHIFT);
   readonly hash = new Int32Array(BATCH_MAX);
   readonly classIndex = new Int32Array(BATCH_MAX);
+  /** 1 for packets that the tree lets leave without being queued. */
+  readonly passes = new Int32Array(BATCH_MAX);
   /** Port the packet leaves by as its flow table entry says, -1 where there is none. */
   readonly egress = new Int32Array(BATCH_MAX);
 }

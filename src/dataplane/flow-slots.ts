@@ -1,6 +1,6 @@
 /**
- * The slots of a flow table for one address family: exact keys in blocks of `BLOCK_SLOTS`, and as many
- * blocks as the flows need.
+ * The slots of a flow table for one address family: layout, search, insertion and growth. What every packet goes
+ * through is in `flow-table.ts`; the code here is for new flows and for searches that go beyond two slots.
  *
  * An entry is 8 words (IPv4) or 16 words (IPv6), so that it never straddles a cache line:
  *
@@ -8,115 +8,137 @@
  *        meta   class  epoch  last seen   key 0 …3      key 4 …9     unused
  *                             (ms)        both families  IPv6 only
  *
- *   meta  31                 8 7      1  0
- *        |      egress        |  port  | 1 |      0 means the slot is EMPTY
+ *   meta  31      24 23         9  8  7      1  0
+ *        |  egress  |  hash tag  | v6 |  port  | 1 |      0 means the slot is EMPTY
  *
- * Where a key is looked for: the hash names a block and a home slot in it, and probe i looks at
- * `home ^ i`. So all probes stay inside one block (2 or 4 KB), the first two IPv4 probes share a
- * cache line, and the first four share a pair of lines. A search ends at an EMPTY slot, and a slot
- * never becomes EMPTY again except when its whole block is laid out anew.
+ * The hash names a block of 64 slots and a home slot in it; probe i of a search looks at `home ^ i`. So a search
+ * stays in one block (2 or 4 KB), and the first two IPv4 probes share a cache line. It ends at an EMPTY slot, which
+ * is sound because no slot becomes EMPTY again: insertions overwrite dead entries, and that is all the sweeping.
  *
- * Growth is linear hashing (W. Litwin, VLDB 1980): the address space of the largest table is reserved at
- * once and costs nothing until it is touched; only the first `activeBlocks` are in use. Above `GROW_LOAD`
- * every 16th insertion sweeps dead entries out of one block or, where it finds few, splits a block into
- * itself and the next unused one. So memory and page-table reach follow the number of live flows in steps
- * of one block, misses stay short under churn, and no packet waits for a rehash.
+ * The address space of the largest table is reserved at once and costs nothing until it is touched. A table begins
+ * with `base` blocks and doubles until it has `base << n`, as many as its capacity needs:
  *
- *   block 0 … s-1  s … 2^k-1   2^k … activeBlocks-1   …  maxBlocks-1
- *        [ split ][ not yet   ][ made by splits      ][ reserved, untouched ]
+ *   slot  =  (low bits of the hash & mask) · base · 64  +  (high bits of the hash, scaled to 0 … base·64 - 1)
+ *
+ * A doubling only adds a bit to the mask and moves nothing: half of the entries are where the longer mask has them
+ * looked for. The others are misplaced, which their tag tells, and as good as dead. A flow that is lost so costs one
+ * more look-up in the class hash; to move entries would take as much code again, and some packet would wait for it.
  */
-import type { FlowHash } from './flow-hash.js';
+export const enum Entry {
+  META = 0,
+  CLASS = 1,
+  EPOCH = 2,
+  SEEN_MS = 3,
+  KEY = 4,
+}
 
-export const FLOW_HITS = 0;
-export const FLOW_MISSES = 1;
-export const FLOW_INSERTS = 2;
-export const FLOW_EVICTIONS = 3;
-export const FLOW_EXPIRED = 4;
-export const FLOW_STALE = 5;
-export const FLOW_COUNTERS = 6;
+/** log2 of an entry's words, and words of a key. */
+export const enum Ipv4 {
+  SHIFT = 3,
+  KEY_WORDS = 4,
+}
 
-export const ENTRY_META = 0;
-export const ENTRY_CLASS = 1;
-export const ENTRY_EPOCH = 2;
-export const ENTRY_SEEN_MS = 3;
-export const ENTRY_KEY = 4;
+export const enum Ipv6 {
+  SHIFT = 4,
+  KEY_WORDS = 10,
+}
 
-export const META_EGRESS_SHIFT = 8;
-export const EGRESS_MAX = 0x7fffff;
-export const PORT_MAX = 0x7f;
-const META_USED = 1;
-const META_IDENTITY = 0xff;
+export const enum Meta {
+  USED = 1 << 0,
+  PORT_SHIFT = 1,
+  IPV6 = 1 << 8,
+  /** Bits 0 … 14 of the hash: those that the mask selects from, and some that have no say in the slot. */
+  TAG_SHIFT = 9,
+  TAG_MASK = 0xfffe00,
+  /** The identity of an entry, that is all but egress: what must agree before the key is worth a look. */
+  IDENTITY_MASK = 0xffffff,
+  /** What a packet without a key asks for: no entry has it, nor has an EMPTY slot. */
+  NONE = 1 << TAG_SHIFT,
+  EGRESS_SHIFT = 24,
+}
 
-const BLOCK_SHIFT = 6;
-export const BLOCK_SLOTS = 1 << BLOCK_SHIFT;
-const FIRST_BLOCKS = 16;
-/** Towards the end of a doubling, the blocks not yet split are twice as full as the mean. */
-const GROW_LOAD = 1 / 3;
-/** A split makes room for 21 entries at that load, so one in 16 insertions is often enough. A power of two. */
-const PUTS_PER_SWEEP = 16;
-/**
- * Valid entries that make a block one of a table that must grow: fewer than just split blocks have then
- * (14 ± 4), more than blocks have that churn has filled with dead entries.
- */
-const GROW_VALID = 10;
-/** Dead entries that are worth laying a block out anew. */
-const SWEEP_DEAD = 4;
-/**
- * glibc maps large zeroed blocks page-aligned and puts 16 bytes of its own first. Skipping 48 bytes makes
- * entries begin at cache lines there; elsewhere it does no harm.
- */
-const ALIGN_BYTES = 48;
+export const enum Block {
+  SHIFT = 6,
+  SLOTS = 1 << SHIFT,
+  /** A table begins with fewer blocks than this; a larger one with at least half of it. */
+  BASE_BOUND = 256,
+  /** Bits of the hash below this are for the mask, those above it are scaled; 20,000,000 flows need 11. */
+  MASK_BITS = 11,
+  /** A hash without its low bits times `base`, shifted by this, is block and slot of one part of the table. */
+  SCALE_SHIFT = 32 - MASK_BITS - SHIFT,
+}
 
-/** What a search in one cache line ends with when it does not find the key. */
-export const FIND_MISS = -1;
-export const FIND_ON = -2;
+export const enum FlowCounter {
+  HITS = 0,
+  MISSES = 1,
+  INSERTS = 2,
+  /** Valid entries overwritten because their block was full. */
+  EVICTIONS = 3,
+  /** Misses that met an entry of their key, but one that had idled out or was of another epoch. */
+  EXPIRED = 4,
+  STALE = 5,
+  COUNT = 6,
+}
 
-/** The part of an entry's first word that belongs to its identity. */
-export function metaOfPort(port: number): number {
-  return META_USED | (port << 1);
+/** At this load fewer than 1 in 1,000 insertions meets a full block, and an IPv4 flow takes 46 bytes. */
+const CAPACITY_LOAD = 0.7;
+/** A table that can grow does so at this load; then it is at half of it. */
+const GROW_LOAD = 0.5;
+/** Insertions between two decisions on growth: the estimate is right to ± 1.6 %. */
+const SAMPLE_INSERTS = 1024;
+
+export interface FlowMemory {
+  /** The entries of both families. */
+  readonly words: Int32Array;
+  readonly counters: Float64Array;
+  readonly idleTimeoutMs: number;
+}
+
+/** How many slots the largest table for `capacityFlows` flows of a family has. */
+export function slotsMax(capacityFlows: number): number {
+  const { base, doublings } = blocksFor(capacityFlows);
+  return (base << doublings) << Block.SHIFT;
+}
+
+function blocksFor(capacityFlows: number): { base: number; doublings: number } {
+  const blocks = Math.ceil(capacityFlows / CAPACITY_LOAD / Block.SLOTS);
+  let doublings = 0;
+  while (Math.ceil(blocks / 2 ** doublings) >= Block.BASE_BOUND) doublings++;
+  return { base: Math.ceil(blocks / 2 ** doublings), doublings };
 }
 
 export class FlowSlots {
-  readonly words: Int32Array;
-  readonly entryShift: number;
-  readonly keyWords: number;
-  /** Entries that share a cache line. */
-  readonly lineSlots: number;
-  private readonly wide: boolean;
-  private readonly hash: FlowHash;
-  private readonly idleTimeoutMs: number;
+  /** Word offset of the first block; a multiple of the block's size. */
+  readonly firstWord: number;
+  readonly base: number;
+  private readonly words: Int32Array;
   private readonly counters: Float64Array;
-  private readonly maxBlocks: number;
-  private readonly moved: Int32Array;
-  private activeBlocks: number;
-  private lowMask: number;
-  private highMask: number;
+  private readonly idleTimeoutMs: number;
+  private readonly entryShift: number;
+  private readonly keyWords: number;
+  private readonly maskMax: number;
+  private factorMask = 0;
   private usedSlots = 0;
-  private sweepAtSlots: number;
-  private putsAbove = 0;
+  private sampled = 0;
+  private sampledValid = 0;
 
-  /** `maxSlots`: a power of two, at least `BLOCK_SLOTS`. `keyWords`: 4 (IPv4) or 10 (IPv6). */
+  /** `entryShift`: log2 of an entry's words. The table has `slotsMax(capacityFlows)` entries from `firstWord` on. */
   constructor(
-    maxSlots: number,
-    keyWords: 4 | 10,
-    hash: FlowHash,
-    idleTimeoutMs: number,
-    counters: Float64Array,
+    memory: FlowMemory,
+    capacityFlows: number,
+    entryShift: number,
+    keyWords: number,
+    firstWord: number,
   ) {
+    this.words = memory.words;
+    this.counters = memory.counters;
+    this.idleTimeoutMs = memory.idleTimeoutMs;
+    this.entryShift = entryShift;
     this.keyWords = keyWords;
-    this.wide = keyWords > 4;
-    this.entryShift = this.wide ? 4 : 3;
-    this.lineSlots = this.wide ? 1 : 2;
-    this.hash = hash;
-    this.idleTimeoutMs = idleTimeoutMs;
-    this.counters = counters;
-    this.maxBlocks = maxSlots >>> BLOCK_SHIFT;
-    this.activeBlocks = Math.min(FIRST_BLOCKS, this.maxBlocks);
-    this.lowMask = this.highMask = this.activeBlocks - 1;
-    this.sweepAtSlots = Math.floor(this.activeBlocks * BLOCK_SLOTS * GROW_LOAD);
-    const wordCount = maxSlots << this.entryShift;
-    this.words = new Int32Array(new ArrayBuffer(ALIGN_BYTES + wordCount * 4), ALIGN_BYTES, wordCount);
-    this.moved = new Int32Array(BLOCK_SLOTS << this.entryShift);
+    this.firstWord = firstWord;
+    const { base, doublings } = blocksFor(capacityFlows);
+    this.base = base;
+    this.maskMax = 2 ** doublings - 1;
   }
 
   /** Slots that hold an entry, valid or not. */
@@ -124,185 +146,124 @@ export class FlowSlots {
     return this.usedSlots;
   }
 
-  /** Bytes of the table in use; the rest is reserved address space. */
+  /** The factor by which the table has grown, less one: which of the hash's low bits count. */
+  get mask(): number {
+    return this.factorMask;
+  }
+
+  /** Bytes of the blocks in use; the rest of the table has never been touched. */
   get activeBytes(): number {
-    return this.activeBlocks << (BLOCK_SHIFT + this.entryShift + 2);
+    return (this.base * (this.factorMask + 1)) << (Block.SHIFT + this.entryShift + 2);
   }
 
-  /** The slot where the search for a key of this hash begins. */
+  /** Word offset of the slot where the search for a key of this hash begins. The hash pass has the same inline. */
   homeOf(hash: number): number {
-    let block = (hash >>> BLOCK_SHIFT) & this.highMask;
-    if (block >= this.activeBlocks) block &= this.lowMask;
-    return (block << BLOCK_SHIFT) | (hash & (BLOCK_SLOTS - 1));
+    const { base, factorMask, firstWord, entryShift } = this;
+    const inPart = Math.imul(hash >>> Block.MASK_BITS, base) >>> Block.SCALE_SHIFT;
+    return firstWord + ((Math.imul(hash & factorMask, base << Block.SHIFT) + inPart) << entryShift);
   }
 
-  /**
-   * Word offset of the entry with exactly this key, valid or not, if it lies in the cache line of probe
-   * `probe` (a multiple of `lineSlots`); `FIND_MISS` if the table has none, `FIND_ON` if it may lie in a
-   * later line.
-   */
-  findInLine(key: Int32Array, base: number, home: number, meta: number, probe: number): number {
+  /** Word offset of the entry with exactly this key, valid or not; -1 if there is none. */
+  find(key: Int32Array, keyAt: number, home: number, identity: number): number {
     const words = this.words;
     const shift = this.entryShift;
-    const end = probe + this.lineSlots;
-    for (let p = probe; p < end; p++) {
-      const at = (home ^ p) << shift;
-      const found = words[at]!;
-      if ((found & META_IDENTITY) === meta && this.sameKey(key, base, at + ENTRY_KEY)) return at;
-      if (found === 0) return FIND_MISS;
+    for (let probe = 0; probe < Block.SLOTS; probe++) {
+      const at = home ^ (probe << shift);
+      const meta = words[at]!;
+      if (meta === 0) return -1;
+      if ((meta & Meta.IDENTITY_MASK) === identity && this.sameKey(at, key, keyAt)) return at;
     }
-    return end < BLOCK_SLOTS ? FIND_ON : FIND_MISS;
+    return -1;
   }
 
-  /** An entry that a look-up at this epoch and time would not accept. */
-  isDead(at: number, flowEpoch: number, nowMs: number): boolean {
+  /** Whether a look-up at this epoch and time would accept the entry at word offset `at`. */
+  isValid(at: number, flowEpoch: number, nowMs: number): boolean {
     const words = this.words;
+    if (words[at] === 0 || words[at + Entry.EPOCH] !== flowEpoch) return false;
     // Unsigned, so that the difference is right across the wrap of the millisecond clock.
-    return (
-      words[at + ENTRY_EPOCH] !== flowEpoch || (nowMs - words[at + ENTRY_SEEN_MS]!) >>> 0 > this.idleTimeoutMs
-    );
+    return (nowMs - words[at + Entry.SEEN_MS]!) >>> 0 <= this.idleTimeoutMs;
   }
 
-  /**
-   * Writes an entry: over the same key, else over the first dead entry met, else into the empty slot that
-   * ends the search, else over the least recently seen of the block. Dead entries go before empty slots
-   * because this keeps searches short and the table from filling up with what nobody asks for.
-   */
+  /** Writes an entry; `identity` is the part of its meta word that a search compares. */
   put(
     key: Int32Array,
-    base: number,
+    keyAt: number,
     hash: number,
-    meta: number,
+    identity: number,
     flowEpoch: number,
     nowMs: number,
     classIndex: number,
     egressPort: number,
   ): void {
-    if (this.usedSlots >= this.sweepAtSlots && (++this.putsAbove & (PUTS_PER_SWEEP - 1)) === 0) {
-      // The block of this key: it is in the caches in a moment anyway, and as random as any.
-      this.sweepOrGrow(this.homeOf(hash) >>> BLOCK_SHIFT, flowEpoch, nowMs);
-    }
-    const at = this.choose(key, base, this.homeOf(hash), meta, flowEpoch, nowMs);
     const words = this.words;
+    const home = this.homeOf(hash);
+    const homeIsValid = !this.isMisplaced(home, identity) && this.isValid(home, flowEpoch, nowMs);
+    const at = this.choose(key, keyAt, home, identity, flowEpoch, nowMs);
     if (words[at] === 0) this.usedSlots++;
-    words[at] = meta | (egressPort << META_EGRESS_SHIFT);
-    words[at + ENTRY_CLASS] = classIndex;
-    words[at + ENTRY_EPOCH] = flowEpoch;
-    words[at + ENTRY_SEEN_MS] = nowMs;
-    for (let i = 0; i < this.keyWords; i++) words[at + ENTRY_KEY + i] = key[base + i]!;
-    this.counters[FLOW_INSERTS]! += 1;
+    words[at] = identity | (egressPort << Meta.EGRESS_SHIFT);
+    words[at + Entry.CLASS] = classIndex;
+    words[at + Entry.EPOCH] = flowEpoch;
+    words[at + Entry.SEEN_MS] = nowMs;
+    for (let i = 0; i < this.keyWords; i++) words[at + Entry.KEY + i] = key[keyAt + i]!;
+    this.counters[FlowCounter.INSERTS]! += 1;
+    this.sample(homeIsValid);
   }
 
-  private sameKey(key: Int32Array, base: number, at: number): boolean {
+  private sameKey(at: number, key: Int32Array, keyAt: number): boolean {
     const words = this.words;
-    if (
-      words[at] !== key[base] ||
-      words[at + 1] !== key[base + 1] ||
-      words[at + 2] !== key[base + 2] ||
-      words[at + 3] !== key[base + 3]
-    ) {
-      return false;
+    for (let i = 0; i < this.keyWords; i++) {
+      if (words[at + Entry.KEY + i] !== key[keyAt + i]) return false;
     }
-    if (!this.wide) return true;
-    return (
-      words[at + 4] === key[base + 4] &&
-      words[at + 5] === key[base + 5] &&
-      words[at + 6] === key[base + 6] &&
-      words[at + 7] === key[base + 7] &&
-      words[at + 8] === key[base + 8] &&
-      words[at + 9] === key[base + 9]
-    );
+    return true;
   }
 
+  /** All entries that belong in a block have the bits of the hash that the mask selects in common. */
+  private isMisplaced(at: number, identity: number): boolean {
+    return ((this.words[at]! ^ identity) & (this.factorMask << Meta.TAG_SHIFT)) !== 0;
+  }
+
+  /**
+   * Where an entry is written: over the same key, else over the first dead entry met, else into the EMPTY slot that
+   * ends the search, else over the least recently seen of the block. Dead entries go before EMPTY slots because
+   * this keeps searches short and the table from filling up with what nobody asks for.
+   */
   private choose(
     key: Int32Array,
-    base: number,
+    keyAt: number,
     home: number,
-    meta: number,
+    identity: number,
     flowEpoch: number,
     nowMs: number,
   ): number {
     const words = this.words;
-    const shift = this.entryShift;
     let deadAt = -1;
-    let oldestAt = -1;
+    let oldestAt = home;
     let oldestAgeMs = -1;
-    for (let probe = 0; probe < BLOCK_SLOTS; probe++) {
-      const at = (home ^ probe) << shift;
-      const found = words[at]!;
-      if (found === 0) return deadAt < 0 ? at : deadAt;
-      if ((found & META_IDENTITY) === meta && this.sameKey(key, base, at + ENTRY_KEY)) return at;
+    for (let probe = 0; probe < Block.SLOTS; probe++) {
+      const at = home ^ (probe << this.entryShift);
+      const meta = words[at]!;
+      if (meta === 0) return deadAt < 0 ? at : deadAt;
+      if ((meta & Meta.IDENTITY_MASK) === identity && this.sameKey(at, key, keyAt)) return at;
       if (deadAt >= 0) continue;
-      if (this.isDead(at, flowEpoch, nowMs)) deadAt = at;
-      const ageMs = (nowMs - words[at + ENTRY_SEEN_MS]!) >>> 0;
+      if (this.isMisplaced(at, identity) || !this.isValid(at, flowEpoch, nowMs)) deadAt = at;
+      const ageMs = (nowMs - words[at + Entry.SEEN_MS]!) >>> 0;
       if (ageMs > oldestAgeMs) {
         oldestAgeMs = ageMs;
         oldestAt = at;
       }
     }
     if (deadAt >= 0) return deadAt;
-    this.counters[FLOW_EVICTIONS]! += 1;
+    this.counters[FlowCounter.EVICTIONS]! += 1;
     return oldestAt;
   }
 
-  /** Takes a block for a sample: the table grows if valid entries fill it, and is swept if dead ones do. */
-  private sweepOrGrow(block: number, flowEpoch: number, nowMs: number): void {
-    const first = block << BLOCK_SHIFT;
-    let dead = 0;
-    let valid = 0;
-    for (let slot = first; slot < first + BLOCK_SLOTS; slot++) {
-      const at = slot << this.entryShift;
-      if (this.words[at] === 0) continue;
-      if (this.isDead(at, flowEpoch, nowMs)) dead++;
-      else valid++;
+  /** Home slots are a random sample of all slots, so the share of valid ones among them estimates the load. */
+  private sample(homeIsValid: boolean): void {
+    if (homeIsValid) this.sampledValid++;
+    if (++this.sampled < SAMPLE_INSERTS) return;
+    if (this.sampledValid > SAMPLE_INSERTS * GROW_LOAD && this.factorMask < this.maskMax) {
+      this.factorMask = (this.factorMask << 1) | 1;
     }
-    if (valid >= GROW_VALID && valid > 2 * dead && this.activeBlocks < this.maxBlocks) {
-      this.split(flowEpoch, nowMs);
-    } else if (dead >= SWEEP_DEAD) {
-      this.layOut(block, flowEpoch, nowMs);
-    }
-  }
-
-  private split(flowEpoch: number, nowMs: number): void {
-    if (this.activeBlocks > this.highMask) {
-      this.lowMask = this.highMask;
-      this.highMask = (this.highMask << 1) | 1;
-    }
-    const block = this.activeBlocks & this.lowMask;
-    this.activeBlocks++;
-    this.sweepAtSlots = Math.floor(this.activeBlocks * BLOCK_SLOTS * GROW_LOAD);
-    this.layOut(block, flowEpoch, nowMs);
-  }
-
-  /** Empties a block and puts its valid entries back, each into the block that is now its own. */
-  private layOut(block: number, flowEpoch: number, nowMs: number): void {
-    const words = this.words;
-    const moved = this.moved;
-    const entryWords = 1 << this.entryShift;
-    const from = block << (BLOCK_SHIFT + this.entryShift);
-    const end = from + (BLOCK_SLOTS << this.entryShift);
-    let movedWords = 0;
-    for (let at = from; at < end; at += entryWords) {
-      if (words[at] === 0) continue;
-      this.usedSlots--;
-      if (this.isDead(at, flowEpoch, nowMs)) continue;
-      for (let i = 0; i < entryWords; i++) moved[movedWords + i] = words[at + i]!;
-      movedWords += entryWords;
-    }
-    words.fill(0, from, end);
-    for (let at = 0; at < movedWords; at += entryWords) this.putBack(at);
-  }
-
-  private putBack(from: number): void {
-    const words = this.words;
-    const moved = this.moved;
-    const shift = this.entryShift;
-    const port = (moved[from]! & META_IDENTITY) >> 1;
-    const home = this.homeOf(this.hash.of(moved, from + ENTRY_KEY, this.keyWords, port));
-    let probe = 0;
-    while (words[(home ^ probe) << shift] !== 0) probe++;
-    const to = (home ^ probe) << shift;
-    for (let i = 0; i < 1 << shift; i++) words[to + i] = moved[from + i]!;
-    this.usedSlots++;
+    this.sampled = this.sampledValid = 0;
   }
 }

@@ -139,18 +139,22 @@ export class Worker {
    */
   step(nowNs: number): number {
     this.moved = 0;
-    if (Atomics.load(this.shared.epochWords, EpochWord.PUBLISHED) !== this.epoch) this.adopt(nowNs);
+    const published = Atomics.load(this.shared.epochWords, EpochWord.PUBLISHED);
+    if (published !== this.epoch) this.adopt(published, nowNs);
     this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
     this.recycle(this.ports[Port.INSIDE]);
     this.recycle(this.ports[Port.OUTSIDE]);
-    this.trees[Direction.DOWN].runTimers(nowNs);
-    this.trees[Direction.UP].runTimers(nowNs);
+    this.trees[Direction.DOWN].beginStep(nowNs);
+    this.trees[Direction.UP].beginStep(nowNs);
+    // What was waiting goes first, and then no longer stands in the way of packets that may pass at once.
+    this.transmit(Port.INSIDE, Direction.DOWN);
+    this.transmit(Port.OUTSIDE, Direction.UP);
     this.receive(Port.INSIDE, Direction.UP, nowNs);
     this.receive(Port.OUTSIDE, Direction.DOWN, nowNs);
-    this.transmit(Port.INSIDE, Direction.DOWN, nowNs);
-    this.transmit(Port.OUTSIDE, Direction.UP, nowNs);
-    this.trees[Direction.DOWN].endStep(nowNs);
-    this.trees[Direction.UP].endStep(nowNs);
+    this.transmit(Port.INSIDE, Direction.DOWN);
+    this.transmit(Port.OUTSIDE, Direction.UP);
+    this.trees[Direction.DOWN].endStep();
+    this.trees[Direction.UP].endStep();
     this.counters[Counter.STEPS]! += 1;
     if (this.moved > 0) this.counters[Counter.BUSY_STEPS]! += 1;
     return this.moved;
@@ -165,16 +169,23 @@ export class Worker {
 
   // ---- new classes ------------------------------------------------------------------------------------
 
-  private adopt(nowNs: number): void {
-    for (let next = this.source.take(); next !== null; next = this.source.take()) this.adoptOne(next, nowNs);
+  private adopt(published: number, nowNs: number): void {
+    while (this.epoch !== published) {
+      const next = this.source.take();
+      if (next === null) break;
+      this.adoptOne(next, nowNs);
+    }
     // Pairs with the publisher's load: what only earlier epochs could see may be reused from here on.
     Atomics.store(this.shared.epochWords, adoptedWord(this.queue), this.epoch);
   }
 
   private adoptOne(next: PublishedEpoch, nowNs: number): void {
     if (next.classHash !== null) this.classHash = new ClassHashReader(next.classHash);
-    for (const tree of this.trees) tree.setLinkLayer(next.overheadBytes, next.mpuBytes);
-    applyChanges(next.changes, this.appliers, nowNs);
+    for (const tree of this.trees) {
+      tree.setNow(nowNs);
+      tree.setLinkLayer(next.overheadBytes, next.mpuBytes);
+    }
+    applyChanges(next.changes, this.appliers);
     if (next.remapsFlows || next.defaultClassIndex !== this.defaultClass)
       this.mapEpoch = (this.mapEpoch + 1) | 0;
     this.defaultClass = next.defaultClassIndex;
@@ -206,11 +217,12 @@ export class Worker {
     if (count === 0) return;
     const { addr, lenBytes, capturedBytes } = batch;
     let bytes = 0;
+    const capturedMax = this.capturedMax;
     for (let i = 0, at = rx.cachedCons; i < count; i++) {
       const len = rx.lenAt(at + i);
       addr[i] = rx.addrAt(at + i);
       lenBytes[i] = len;
-      capturedBytes[i] = len < this.capturedMax ? len : this.capturedMax;
+      capturedBytes[i] = len < capturedMax ? len : capturedMax;
       bytes += len;
     }
     rx.release(count);
@@ -219,7 +231,7 @@ export class Worker {
     this.moved += count;
     this.parser.parse(batch, count);
     this.classify(port, direction, count, nowNs);
-    this.enqueue(port, direction, count, nowNs);
+    this.enqueue(port, direction, count);
   }
 
   /** Finds the class of each packet of the batch: in the flow table, else in the class hash. */
@@ -252,46 +264,64 @@ export class Worker {
     }
   }
 
-  private enqueue(port: Port, direction: Direction, count: number, nowNs: number): void {
-    const { addr, lenBytes, classIndex, kind } = this.batch;
+  /** Sends what may leave at once, queues or drops the rest. */
+  private enqueue(port: Port, direction: Direction, count: number): void {
+    const { addr, lenBytes, classIndex, kind, passes } = this.batch;
     const tree = this.trees[direction];
     const packets = this.pool.words;
     const shift = this.frameShift;
-    let drops = 0;
-    // One load of every leaf's record first: their cache misses overlap, where the loop below would take them in turn.
+    const tx = this.ports[(1 - port) as Port].tx;
+    const room = tx.reserve(count);
+    const at = tx.cachedProd;
+    // One load of every leaf's record first: their cache misses overlap, where they would come one after the other.
     tree.touch(classIndex, count);
+    let unknown = 0;
+    for (let i = 0; i < count; i++) if (classIndex[i] === NONE) unknown++;
+    // Unknown traffic has its room first: what the tree lets pass is charged and must find room.
+    tree.pass(classIndex, lenBytes, passes, count, room > unknown ? room - unknown : 0);
+    tree.touchQueues(classIndex, passes, count);
+    let passed = 0;
+    let bytes = 0;
+    let drops = 0;
     for (let i = 0; i < count; i++) {
+      const len = lenBytes[i]!;
       const index = classIndex[i]!;
-      const frame = addr[i]! >>> shift;
-      if (index === NONE) {
-        if (kind[i] === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
-        this.handleUnknown(this.ports[1 - port]!.tx, frame, addr[i]!, lenBytes[i]!);
-        continue;
-      }
-      packets[(frame << Packet.SHIFT) + Packet.ADDR] = addr[i]!;
-      if (!tree.enqueue(index, frame, lenBytes[i]!, nowNs)) {
-        this.free[this.freeCount++] = frame;
+      if (passes[i] !== 0 || (index === NONE && this.mayPassUnknown(kind[i]!))) {
+        if (passed < room) {
+          tx.write(at + passed++, addr[i]!, len);
+          bytes += len;
+          continue;
+        }
+        this.counters[Counter.DROP_TX_FULL]! += 1;
+      } else if (index !== NONE) {
+        const frame = addr[i]! >>> shift;
+        packets[(frame << Packet.SHIFT) + Packet.ADDR] = addr[i]!;
+        if (tree.enqueue(index, frame, len)) continue;
         drops++;
       }
+      this.free[this.freeCount++] = addr[i]! >>> shift;
     }
     this.counters[Counter.DROP_QUEUE]! += drops;
+    this.countSent(tx, passed, bytes);
   }
 
-  /** Traffic of no class leaves unshaped, or not at all. */
-  private handleUnknown(tx: DescProducer, frame: number, addr: number, lenBytes: number): void {
+  /** Counts a packet of no class and says whether it goes on, unshaped. */
+  private mayPassUnknown(kind: number): boolean {
     this.counters[Counter.UNKNOWN_PACKETS]! += 1;
-    if (this.passesUnknown && tx.reserve(1) === 1) {
-      tx.write(tx.cachedProd, addr, lenBytes);
-      tx.submit(1);
-      this.counters[Counter.TX_PACKETS]! += 1;
-      this.counters[Counter.TX_BYTES]! += lenBytes;
-      return;
-    }
-    this.counters[this.passesUnknown ? Counter.DROP_TX_FULL : Counter.DROP_UNKNOWN]! += 1;
-    this.free[this.freeCount++] = frame;
+    if (kind === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
+    if (!this.passesUnknown) this.counters[Counter.DROP_UNKNOWN]! += 1;
+    return this.passesUnknown;
   }
 
-  private transmit(port: Port, direction: Direction, nowNs: number): void {
+  private countSent(tx: DescProducer, packets: number, bytes: number): void {
+    if (packets === 0) return;
+    tx.submit(packets);
+    this.counters[Counter.TX_PACKETS]! += packets;
+    this.counters[Counter.TX_BYTES]! += bytes;
+    this.moved += packets;
+  }
+
+  private transmit(port: Port, direction: Direction): void {
     const tree = this.trees[direction];
     if (tree.backlogPackets === 0) return;
     const tx = this.ports[port].tx;
@@ -301,7 +331,7 @@ export class Worker {
     let sent = 0;
     let bytes = 0;
     while (sent < room) {
-      const packet = tree.dequeue(nowNs);
+      const packet = tree.dequeue();
       if (packet < 0) break;
       const word = packet << Packet.SHIFT;
       const len = packets[word + Packet.LEN_BYTES]!;
@@ -309,10 +339,6 @@ export class Worker {
       bytes += len;
       sent++;
     }
-    if (sent === 0) return;
-    tx.submit(sent);
-    this.counters[Counter.TX_PACKETS]! += sent;
-    this.counters[Counter.TX_BYTES]! += bytes;
-    this.moved += sent;
+    this.countSent(tx, sent, bytes);
   }
 }

@@ -11,17 +11,7 @@ import {
   KIND_UNKNOWN,
   PacketBatch,
 } from '../../src/dataplane/batch.js';
-import { FlowHash } from '../../src/dataplane/flow-hash.js';
-import {
-  FLOW_EVICTIONS,
-  FLOW_EXPIRED,
-  FLOW_HITS,
-  FLOW_INSERTS,
-  FLOW_MISSES,
-  FLOW_REFRESH_MS,
-  FLOW_STALE,
-  FlowTable,
-} from '../../src/dataplane/flow-table.js';
+import { FlowCounter, FlowLimit, FlowTable } from '../../src/dataplane/flow-table.js';
 import { randomOf, seedOf } from '../shm/class-hash-random.js';
 
 const test = suite('flow table');
@@ -97,7 +87,7 @@ for (const start of [0, 0x7fffffff - 200_000, -200_000]) {
         assert.is(batch.egress[i], valid ? entry.egress : -1);
         expected[valid ? 'hits' : 'misses']++;
         if (entry && !valid) expected[entry.epoch === epoch ? 'expired' : 'stale']++;
-        if (valid && ageMs > FLOW_REFRESH_MS) entry.seenMs = nowMs;
+        if (valid && ageMs > FlowLimit.REFRESH_MS) entry.seenMs = nowMs;
       }
       for (const [i, flow] of flows.entries()) {
         if (batch.classIndex[i] !== CLASS_MISS || random(2)) continue;
@@ -109,12 +99,14 @@ for (const start of [0, 0x7fffffff - 200_000, -200_000]) {
       }
       // The table is free to forget a dead entry, then its next look-up is no longer counted as stale.
     }
-    assert.is(table.counters[FLOW_HITS], expected.hits);
-    assert.is(table.counters[FLOW_MISSES], expected.misses);
-    assert.is(table.counters[FLOW_INSERTS], expected.inserts);
-    assert.ok(table.counters[FLOW_STALE]! > 0 && table.counters[FLOW_STALE]! <= expected.stale);
-    assert.ok(table.counters[FLOW_EXPIRED]! > 0 && table.counters[FLOW_EXPIRED]! <= expected.expired);
-    assert.is(table.counters[FLOW_EVICTIONS], 0);
+    assert.is(table.counters[FlowCounter.HITS], expected.hits);
+    assert.is(table.counters[FlowCounter.MISSES], expected.misses);
+    assert.is(table.counters[FlowCounter.INSERTS], expected.inserts);
+    assert.ok(table.counters[FlowCounter.STALE]! > 0 && table.counters[FlowCounter.STALE]! <= expected.stale);
+    assert.ok(
+      table.counters[FlowCounter.EXPIRED]! > 0 && table.counters[FlowCounter.EXPIRED]! <= expected.expired,
+    );
+    assert.is(table.counters[FlowCounter.EVICTIONS], 0);
   });
 }
 
@@ -143,7 +135,7 @@ test('an entry is not used in any epoch but its own, and a flow of no class is r
   remember(table, flow4(1), 0x7fffffff, 0, CLASS_NONE);
   assert.is(look(table, flow4(1), 0x7fffffff, 0), CLASS_NONE);
   assert.is(look(table, flow4(1), -0x80000000, 0), CLASS_MISS);
-  assert.is(table.counters[FLOW_STALE], 1);
+  assert.is(table.counters[FlowCounter.STALE], 1);
   remember(table, flow4(1), -0x80000000, 0, 5);
   assert.is(look(table, flow4(1), -0x80000000, 0), 5);
   assert.is(table.size, 1);
@@ -161,7 +153,7 @@ test('an entry idles out across the wrap of the clock, and traffic keeps it', ()
   assert.is(look(table, flow4(2), 1, nowMs), 6, 'exactly the time-out is not beyond it');
   nowMs = (nowMs + 30_001) | 0;
   assert.is(look(table, flow4(1), 1, nowMs), CLASS_MISS);
-  assert.is(table.counters[FLOW_EXPIRED], 1);
+  assert.is(table.counters[FlowCounter.EXPIRED], 1);
 });
 
 test('packets of unknown kind belong to no class and are not remembered', () => {
@@ -171,10 +163,20 @@ test('packets of unknown kind belong to no class and are not remembered', () => 
   table.insert(batch, 0, 0, 1, 0, 9, 0);
   assert.is(look(table, flow, 1, 0), CLASS_NONE);
   assert.is(table.size, 0);
+  remember(table, { ...flow, kind: KIND_IPV4 }, 1, 0, 5);
+  assert.is(look(table, flow, 1, 0), CLASS_NONE);
+});
+
+test('insertions overwrite dead entries before they take empty slots', () => {
+  const table = new FlowTable({ capacityFlows: 100, seed });
+  for (let id = 0; id < 100; id++) remember(table, flow4(id), 1, 0, id);
+  for (let id = 100; id < 200; id++) remember(table, flow4(id), 2, 0, id);
+  assert.ok(table.size < 190, `${table.size} slots used`);
+  for (let id = 100; id < 200; id++) assert.is(look(table, flow4(id), 2, 0), id);
 });
 
 test('keys with equal hashes are told apart', () => {
-  const hash = new FlowHash(seed);
+  const prober = new FlowTable({ capacityFlows: 100, seed });
   const ids = new Map<number, number>();
   const pairs: [Flow, Flow][] = [];
   // Two words vary: keys that differ in one word alone cannot have equal hashes.
@@ -184,7 +186,8 @@ test('keys with equal hashes are told apart', () => {
     port: 0,
   });
   for (let id = 0; pairs.length < 3; id++) {
-    const h = hash.of(Int32Array.from(flow(id).words), 0, 4, 0);
+    look(prober, flow(id), 1, 0);
+    const h = batch.hash[0]!;
     const other = ids.get(h);
     if (other !== undefined) pairs.push([flow(other), flow(id)]);
     ids.set(h, id);
@@ -202,6 +205,43 @@ test('keys with equal hashes are told apart', () => {
 });
 
 for (const kind of [KIND_IPV4, KIND_IPV6]) {
+  test(`keys that agree in slot, tag and all words but one are told apart: kind ${kind}`, () => {
+    const words = new Array<number>(kind === KIND_IPV4 ? 4 : 10).fill(7);
+    for (const word of words.keys()) {
+      // The table is one block, where the home slot is the upper 6 bits of the hash and the tag the lower 15.
+      const table = new FlowTable({ capacityFlows: 1, seed });
+      const flow = (id: number): Flow => ({
+        kind,
+        words: words.map((seven, i) => (i === word ? id : seven)),
+        port: 0,
+      });
+      const ids = new Map<number, number>();
+      let pairs = 0;
+      for (let id = 0; pairs < 2; id++) {
+        assert.is(look(table, flow(id), 1, 0), CLASS_MISS);
+        const agreement = (batch.hash[0]! >>> 26) | ((batch.hash[0]! & 0x7fff) << 6);
+        const other = ids.get(agreement);
+        ids.set(agreement, id);
+        if (other === undefined) continue;
+        pairs++;
+        remember(table, flow(other), pairs, 0, 5);
+        assert.is(look(table, flow(other), pairs, 0), 5);
+        assert.is(look(table, flow(id), pairs, 0), CLASS_MISS);
+      }
+    }
+  });
+}
+
+test('the same key on two ports is told apart also where the tags agree', () => {
+  // In a full block a search meets every entry, so that only tag and port keep the two apart.
+  const table = new FlowTable({ capacityFlows: 1, seed });
+  for (let id = 0; id < 300_000; id++) {
+    remember(table, flow4(id, 0), 1, id, 5);
+    if (id >= 64) assert.is(look(table, flow4(id, 1), 1, id), CLASS_MISS);
+  }
+});
+
+for (const kind of [KIND_IPV4, KIND_IPV6]) {
   test(`holds its capacity in a bounded memory: kind ${kind}`, () => {
     const capacityFlows = 40_000;
     const table = new FlowTable({ capacityFlows, seed });
@@ -209,28 +249,65 @@ for (const kind of [KIND_IPV4, KIND_IPV6]) {
     const flow = (id: number): Flow => ({ kind, words: [id, ...rest], port: 0 });
     const smallBytes = table.memoryBytes;
     for (let id = 0; id < capacityFlows; id++) remember(table, flow(id), 1, 0, id);
-    const evicted = table.counters[FLOW_EVICTIONS]!;
+    const evicted = table.counters[FlowCounter.EVICTIONS]!;
     assert.ok(evicted <= capacityFlows / 1000, `${evicted} evictions`);
-    assert.ok(table.memoryBytes > 4 * smallBytes);
+    assert.ok(table.memoryBytes > 1.5 * smallBytes);
+    // What growth has lost is entered again; after that, all that was not evicted is there.
+    for (let id = 0; id < capacityFlows; id++) {
+      if (look(table, flow(id), 1, 0) === CLASS_MISS) table.insert(batch, 0, 0, 1, 0, id, 0);
+    }
     let found = 0;
     for (let id = 0; id < capacityFlows; id++) {
       const classIndex = look(table, flow(id), 1, 0);
       assert.ok(classIndex === id || classIndex === CLASS_MISS);
       if (classIndex === id) found++;
     }
-    assert.is(found, capacityFlows - evicted);
+    assert.ok(found >= capacityFlows * 0.999, `${found} flows found`);
     const bytes = table.memoryBytes;
+    const entryBytes = kind === KIND_IPV4 ? 32 : 64;
+    assert.ok(table.memoryBytes <= (capacityFlows / 0.69) * entryBytes + smallBytes, `${bytes} bytes`);
     for (let id = capacityFlows; id < 4 * capacityFlows; id++) remember(table, flow(id), 1, 1, id);
     assert.is(table.memoryBytes, bytes);
-    assert.is(table.size + table.counters[FLOW_EVICTIONS]!, 4 * capacityFlows);
+    assert.ok(table.size * entryBytes <= bytes);
   });
 }
+
+test('growth loses entries but never returns a wrong one, and what it misplaced goes first', () => {
+  const random = randomOf(seed);
+  const table = new FlowTable({ capacityFlows: 60_000, seed });
+  const ids = 50_000;
+  const flow = (id: number): Flow => ({
+    kind: id % 5 === 0 ? KIND_IPV6 : KIND_IPV4,
+    words: id % 5 === 0 ? [1, 2, 3, 4, id, 6, 7, 8, 9, id] : [id, 1, id >>> 3, 6],
+    port: id & 1,
+  });
+  const classOf = new Int32Array(ids).fill(CLASS_MISS);
+  const smallBytes = table.memoryBytes;
+  for (let step = 0; step < 300_000; step++) {
+    const id = random(ids);
+    const found = look(table, flow(id), 1, 0);
+    if (found === CLASS_MISS) {
+      classOf[id] = step;
+      table.insert(batch, 0, id & 1, 1, 0, step, id % 200);
+    } else {
+      assert.is(found, classOf[id]);
+      assert.is(batch.egress[0], id % 200);
+    }
+  }
+  assert.ok(table.memoryBytes >= 2 * smallBytes);
+  assert.is(table.counters[FlowCounter.EVICTIONS], 0);
+  // Each of the doublings may lose half of the flows there were then, so all of them together lose less than all.
+  assert.ok(
+    table.counters[FlowCounter.INSERTS]! < 2 * ids,
+    `${table.counters[FlowCounter.INSERTS]} insertions`,
+  );
+});
 
 test('evicts the least recently seen of a full block, dead entries first', () => {
   // The smallest table is one block, so every flow competes with every other.
   const table = new FlowTable({ capacityFlows: 1, seed });
   let slots = 0;
-  while (table.counters[FLOW_EVICTIONS] === 0) remember(table, flow4(slots++), 1, 2 * slots, slots);
+  while (table.counters[FlowCounter.EVICTIONS] === 0) remember(table, flow4(slots++), 1, 2 * slots, slots);
   assert.is(look(table, flow4(0), 1, 1000), CLASS_MISS, 'the first was the least recently seen');
   for (let id = 1; id < slots; id++) assert.is(look(table, flow4(id), 1, 1000), id + 1);
   const size = table.size;
@@ -238,20 +315,18 @@ test('evicts the least recently seen of a full block, dead entries first', () =>
   // All but flow 9 idle out; then as many new flows fit without an eviction.
   assert.is(look(table, flow4(9), 1, 29_000), 10);
   for (let id = 0; id < size - 1; id++) remember(table, flow4(10_000 + id), 1, 40_000, id);
-  assert.is(table.counters[FLOW_EVICTIONS], 1);
+  assert.is(table.counters[FlowCounter.EVICTIONS], 1);
   assert.is(look(table, flow4(9), 1, 40_000), 10);
   assert.is(table.size, size);
 });
 
 test('flows that come and go do not make the table grow', () => {
   const table = new FlowTable({ capacityFlows: 1_000_000, idleTimeoutMs: 1_000, seed });
-  let bytes = 0;
-  for (let id = 0; id < 200_000; id++) {
-    remember(table, flow4(id), 1, id, id);
-    if (id === 20_000) bytes = table.memoryBytes;
-  }
-  assert.ok(table.memoryBytes <= 2 * bytes, `${bytes} → ${table.memoryBytes} bytes`);
-  assert.ok(table.size <= 8_000, `${table.size} entries for 1,000 live flows`);
+  const bytes = table.memoryBytes;
+  for (let id = 0; id < 200_000; id++) remember(table, flow4(id), 1, id, id);
+  assert.is(table.memoryBytes, bytes);
+  assert.ok(table.size * 32 <= bytes, `${table.size} entries in ${bytes} bytes`);
+  assert.is(table.counters[FlowCounter.EVICTIONS], 0);
 });
 
 test('a full batch of both kinds is looked up in one call', () => {
