@@ -65,7 +65,7 @@ export interface TreeResult {
   readonly problems: readonly Problem[];
 }
 
-export const CLASSES_MAX = 1_000_000;
+export const CLASSES_MAX = 2 ** 20;
 /** Prefixes in the whole tree; bounds the table that finds duplicates, whose hard limit is 2^24 entries. */
 export const MATCHES_MAX = 8_000_000;
 /** Levels of classes on the way from a root (level 1) to a leaf. */

@@ -48,7 +48,8 @@ export class Arrivals {
   /** Puts the next arrival of the source on top of the heap in the place of this one. */
   advance(): void {
     const source = this.heap.topId;
-    const next = this.heap.topTime + (this.isPoisson[source] === 0 ? this.intervalNs[source]! : this.gapNs(source));
+    const next =
+      this.heap.topTime + (this.isPoisson[source] === 0 ? this.intervalNs[source]! : this.gapNs(source));
     this.heap.replaceTop(next < this.stopNs[source]! ? next : Number.POSITIVE_INFINITY);
   }
 

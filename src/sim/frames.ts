@@ -11,11 +11,23 @@ import { writeFrame } from '../dataplane/frame-builder.js';
 import { Direction } from '../shm/tree-layout.js';
 import type { FlowSpec } from './scenario.js';
 
-/** Bytes of a frame slot: the head of a packet. The descriptor carries the full length. */
-export const SLOT_BYTES_SHIFT = 7;
-export const SLOT_BYTES = 1 << SLOT_BYTES_SHIFT;
-/** Ethernet, IPv4 and UDP headers are 42 bytes; these are the words that are copied for each packet. */
-export const HEADER_WORDS = 11;
+/**
+ * A frame slot, one cache line: the head of a packet, whose full length the descriptor carries, and behind it
+ * what the simulator wants to know when the packet leaves.
+ *
+ *   0 Ethernet, IPv4 and UDP headers, 42 bytes | 48 time of arrival, float64 | 56 meter, int32
+ */
+export const enum Slot {
+  BYTES_SHIFT = 6,
+  BYTES = 1 << BYTES_SHIFT,
+  HEADER_WORDS = 11,
+  /** Int32 index in the slot. */
+  METER = 14,
+}
+export const enum SlotDouble {
+  /** Float64 index in the slot. */
+  ARRIVED_NS = 6,
+}
 /** Words from one source's headers to the next one's. */
 export const HEADER_STRIDE_SHIFT = 4;
 
@@ -49,7 +61,7 @@ export function buildHeaders(
 ): Int32Array {
   const headers = new Int32Array(flowOf.length << HEADER_STRIDE_SHIFT);
   const frame = new Uint8Array(FRAME_MAX_BYTES);
-  const words = new Int32Array(frame.buffer, 0, HEADER_WORDS);
+  const words = new Int32Array(frame.buffer, 0, Slot.HEADER_WORDS);
   for (let source = 0; source < flowOf.length; source++) {
     const number = flowOf[source]!;
     const flow = flows[number]!;

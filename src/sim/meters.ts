@@ -12,6 +12,9 @@ export class Meters {
   readonly sentBytes: Float64Array;
   /** Packets for which the card had no free frame or no room in its RX ring. */
   readonly nicDrops: Float64Array;
+  /** Packets that found their leaf full, and packets not sent at the end; known when the run is over. */
+  readonly leafDrops: Float64Array;
+  readonly backlogPackets: Float64Array;
   /** HISTOGRAM_BINS a meter. */
   readonly delayBins: Uint32Array;
   /** Bytes sent by window, all meters of a window together. */
@@ -25,6 +28,8 @@ export class Meters {
     this.sentPackets = new Float64Array(count);
     this.sentBytes = new Float64Array(count);
     this.nicDrops = new Float64Array(count);
+    this.leafDrops = new Float64Array(count);
+    this.backlogPackets = new Float64Array(count);
     this.delayBins = new Uint32Array(count * HISTOGRAM_BINS);
     this.windowBytes = new Float64Array(count);
   }

@@ -3,19 +3,18 @@
  * are part of the experiment, not of what is studied: they send at once whatever the worker gives them, because
  * the classes are what limits, and they drop what arrives while the RX ring is full or no frame is free.
  */
-import { Port, Worker } from '../dataplane/worker.js';
-import { type FrameCounts, countFrames, MemoryPort } from '../rings/memory.js';
+import { Worker } from '../dataplane/worker.js';
+import { countFrames, MemoryPort } from '../rings/memory.js';
 import type { EpochSource, SharedShaper } from '../shm/shared-shaper.js';
 import { Direction } from '../shm/tree-layout.js';
 import { Arrivals } from './arrivals.js';
-import { buildHeaders, HEADER_STRIDE_SHIFT, HEADER_WORDS, SLOT_BYTES, SLOT_BYTES_SHIFT } from './frames.js';
+import { buildHeaders, HEADER_STRIDE_SHIFT, Slot, SlotDouble } from './frames.js';
 import type { Meters } from './meters.js';
 import type { Scenario } from './scenario.js';
 
 /** Entries of each ring, the usual size of a network card's. */
 export const RING_SIZE = 2048;
-const FRAMES_MIN = 4096;
-const FRAMES_MAX = 65536;
+const FRAMES_MAX = 2 ** 22;
 /** Most packets that a worker takes or sends in one step, by port. */
 const BATCH = 64;
 /** Steps at one time; enough to empty full rings of both ports. */
@@ -26,8 +25,9 @@ export interface SimQueueOptions {
   readonly scenario: Scenario;
   readonly shared: SharedShaper;
   readonly source: EpochSource;
-  /** Number of each class that has flows. */
+  /** Number, and most packets a leaf may hold, of each class that has flows. */
   readonly classNumbers: ReadonlyMap<string, number>;
+  readonly limitPackets: ReadonlyMap<string, number>;
   /** Meter of each flow. */
   readonly meterOfFlow: Int32Array;
   readonly meters: Meters;
@@ -40,16 +40,15 @@ export class SimQueue {
   readonly frames: number;
   private readonly inside = new MemoryPort({ ringSize: RING_SIZE });
   private readonly outside = new MemoryPort({ ringSize: RING_SIZE });
-  private readonly umemWords: Int32Array;
+  /** The UMEM's slots. */
+  private readonly slotWords: Int32Array;
+  private readonly slotDoubles: Float64Array;
   private readonly headers: Int32Array;
   private readonly meters: Meters;
   /** By source: length of its packets, the meter they count for, and whether they go down. */
   private readonly sizeOf: Int32Array;
   private readonly meterOf: Int32Array;
   private readonly isDown: Uint8Array;
-  /** By frame: when the packet in it arrived, and the meter it counts for. */
-  private readonly arrivedNs: Float64Array;
-  private readonly meterOfFrame: Int32Array;
 
   constructor(options: SimQueueOptions) {
     const { queue, scenario, meterOfFlow } = options;
@@ -60,20 +59,21 @@ export class SimQueue {
     this.headers = buildHeaders(scenario.flows, flowOf, options.classNumbers, queue);
     this.sizeOf = flowOf.map((flow) => scenario.flows[flow]!.sizeBytes);
     this.meterOf = flowOf.map((flow) => meterOfFlow[flow]!);
-    this.isDown = Uint8Array.from(flowOf, (flow) => (scenario.flows[flow]!.direction === Direction.DOWN ? 1 : 0));
-    this.frames = framesFor(scenario, this.arrivals.flowOf);
+    this.isDown = Uint8Array.from(flowOf, (flow) =>
+      scenario.flows[flow]!.direction === Direction.DOWN ? 1 : 0,
+    );
+    this.frames = framesFor(options, flowOf);
     // Shared memory is demand-zeroed, so what is never queued is never resident.
-    const umem = new SharedArrayBuffer(this.frames * SLOT_BYTES);
-    this.umemWords = new Int32Array(umem);
-    this.arrivedNs = new Float64Array(this.frames);
-    this.meterOfFrame = new Int32Array(this.frames);
+    const umem = new SharedArrayBuffer(this.frames * Slot.BYTES);
+    this.slotWords = new Int32Array(umem);
+    this.slotDoubles = new Float64Array(umem);
     this.worker = new Worker({
       queue,
       shared: options.shared,
       source: options.source,
       umem: new Uint8Array(umem),
       frames: this.frames,
-      frameBytes: SLOT_BYTES,
+      frameBytes: Slot.BYTES,
       ports: [this.inside.rings, this.outside.rings],
       capacityFlows: Math.max(1024, flowOf.length * 2),
       seed: scenario.seed,
@@ -95,8 +95,7 @@ export class SimQueue {
   nextDueNs(nowNs: number): number {
     if (this.inside.rings.rx.peek(1) + this.outside.rings.rx.peek(1) > 0) return nowNs;
     const dueNs = this.worker.nextDueNs(nowNs);
-    const arrivalNs = this.arrivals.heap.topTime;
-    return dueNs < arrivalNs ? dueNs : arrivalNs;
+    return Math.min(dueNs, this.arrivals.heap.topTime);
   }
 
   /** The cards take in what has arrived by `nowNs`. */
@@ -139,14 +138,13 @@ export class SimQueue {
   }
 
   private write(addr: number, source: number, meter: number, arrivedNs: number): void {
-    const words = this.umemWords;
+    const words = this.slotWords;
     const headers = this.headers;
     const to = addr >> 2;
     const from = source << HEADER_STRIDE_SHIFT;
-    for (let i = 0; i < HEADER_WORDS; i++) words[to + i] = headers[from + i]!;
-    const frame = addr >> SLOT_BYTES_SHIFT;
-    this.arrivedNs[frame] = arrivedNs;
-    this.meterOfFrame[frame] = meter;
+    for (let i = 0; i < Slot.HEADER_WORDS; i++) words[to + i] = headers[from + i]!;
+    words[to + Slot.METER] = meter;
+    this.slotDoubles[(addr >> 3) + SlotDouble.ARRIVED_NS] = arrivedNs;
   }
 
   /** The card sends everything in its TX ring and gives the frames back. */
@@ -157,9 +155,10 @@ export class SimQueue {
     const room = completion.reserve(count);
     for (let i = 0; i < room; i++) {
       const addr = tx.addrAt(tx.cachedCons + i);
-      const frame = addr >> SLOT_BYTES_SHIFT;
+      const meter = this.slotWords[(addr >> 2) + Slot.METER]!;
+      const delayNs = nowNs - this.slotDoubles[(addr >> 3) + SlotDouble.ARRIVED_NS]!;
       completion.write(completion.cachedProd + i, addr);
-      this.meters.sent(this.meterOfFrame[frame]!, tx.lenAt(tx.cachedCons + i), nowNs - this.arrivedNs[frame]!);
+      this.meters.sent(meter, tx.lenAt(tx.cachedCons + i), delayNs);
     }
     tx.release(room);
     completion.submit(room);
@@ -167,9 +166,9 @@ export class SimQueue {
 
   // ---- accounts ---------------------------------------------------------------------------------------
 
-  /** Where the frames in the rings of both ports are. */
-  ringFrames(): readonly [FrameCounts, FrameCounts] {
-    return [countFrames(this.inside), countFrames(this.outside)];
+  /** Frames in the rings of both ports, and with their cards. */
+  get ringFrames(): number {
+    return countFrames(this.inside).total + countFrames(this.outside).total;
   }
 
   /** Adds the packets that wait in the RX rings to `packets`, by meter. */
@@ -177,23 +176,21 @@ export class SimQueue {
     for (const { rings } of [this.inside, this.outside]) {
       const count = rings.rx.peek(RING_SIZE);
       for (let i = 0; i < count; i++) {
-        packets[this.meterOfFrame[rings.rx.addrAt(rings.rx.cachedCons + i) >> SLOT_BYTES_SHIFT]!]! += 1;
+        const addr = rings.rx.addrAt(rings.rx.cachedCons + i);
+        packets[this.slotWords[(addr >> 2) + Slot.METER]!]! += 1;
       }
     }
   }
-
-  /** The tree that a port's packets leave by. */
-  static readonly portOf = [Port.INSIDE, Port.OUTSIDE] as const;
 }
 
 /** Enough frames to fill every leaf that has flows on the queue, and the rings, within bounds. */
-function framesFor(scenario: Scenario, flowOf: Int32Array): number {
+function framesFor({ scenario, limitPackets }: SimQueueOptions, flowOf: Int32Array): number {
   const limits = new Map<string, number>();
   for (const flow of flowOf) {
     const { classId, direction } = scenario.flows[flow]!;
-    limits.set(`${direction} ${classId}`, scenario.limitPackets.get(classId)!);
+    limits.set(`${direction} ${classId}`, limitPackets.get(classId)!);
   }
   let wanted = 4 * RING_SIZE;
   for (const limit of limits.values()) wanted += limit;
-  return Math.min(FRAMES_MAX, Math.max(FRAMES_MIN, wanted));
+  return Math.min(FRAMES_MAX, wanted);
 }

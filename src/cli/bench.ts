@@ -1,0 +1,65 @@
+/** The verb `weir bench`: reads the options, calls the benchmark, prints what it returns. */
+import { usageError } from '../errors.js';
+import { printJson, printText } from './output.js';
+
+/** Options as commander hands them out. */
+export type RawOptions = Readonly<Record<string, string | boolean>>;
+
+const CLASSES_MAX = 1_000_000;
+const FLOWS_MAX = 20_000_000;
+const SECONDS_MAX = 3600;
+const QUEUES_MAX = 256;
+const SEED_MAX = 2 ** 32 - 1;
+
+export async function runBenchCore(options: RawOptions): Promise<number> {
+  const classes = whole(options, 'classes', 1, CLASSES_MAX);
+  const settings = {
+    classes,
+    throttled: number(options, 'throttled', 0, 1),
+    flows: options.flows === undefined ? classes : whole(options, 'flows', 1, FLOWS_MAX),
+    seconds: seconds(options),
+    queues: whole(options, 'queues', 1, QUEUES_MAX),
+    seed: whole(options, 'seed', 0, SEED_MAX),
+  };
+  const { benchCore } = await import('../../bench/core.js');
+  await print(await benchCore(settings), options);
+  return 0;
+}
+
+export async function runBenchFlows(options: RawOptions): Promise<number> {
+  const settings = {
+    flows: whole(options, 'flows', 1, FLOWS_MAX),
+    prefixes: whole(options, 'prefixes', 1, CLASSES_MAX),
+    seconds: seconds(options),
+    seed: whole(options, 'seed', 0, SEED_MAX),
+  };
+  const { benchFlows } = await import('../../bench/flows.js');
+  await print(await benchFlows(settings), options);
+  return 0;
+}
+
+function print(result: object, options: RawOptions): Promise<void> {
+  if (options.json === true) return printJson(result);
+  const lines = Object.entries(result).map(([key, value]) => `${key}: ${value}\n`);
+  return printText(lines.join(''));
+}
+
+function seconds(options: RawOptions): number {
+  const value = number(options, 'seconds', 0, SECONDS_MAX);
+  if (value === 0) throw usageError('E_USAGE', '--seconds: must be above 0');
+  return value;
+}
+
+function whole(options: RawOptions, name: string, min: number, max: number): number {
+  const value = number(options, name, min, max);
+  if (!Number.isInteger(value))
+    throw usageError('E_USAGE', `--${name}: '${options[name]}' is not a whole number`);
+  return value;
+}
+
+function number(options: RawOptions, name: string, min: number, max: number): number {
+  const text = String(options[name]);
+  const value = /^\d+(\.\d+)?(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw usageError('E_USAGE', `--${name}: '${text}' is not a number from ${min} to ${max}`);
+}
