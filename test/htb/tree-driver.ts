@@ -3,14 +3,15 @@
  * through. Classes are named by id; packets carry a tag, so that a test can follow them.
  */
 import type { ClassSpec, ClassTree, DirectionSpec } from '../../classes/model.js';
-import { type PublishSummary, Publisher } from '../../src/control/publisher.js';
+import { Publisher, type PublishSummary } from '../../src/control/publisher.js';
 import { applyChanges } from '../../src/dataplane/adopt.js';
 import { ChangeApplier } from '../../src/htb/changes.js';
 import { Htb } from '../../src/htb/htb.js';
 import { Field, Flag } from '../../src/htb/layout.js';
+import { TreeMemory } from '../../src/htb/memory.js';
 import { Packet, PacketPool } from '../../src/htb/packet-pool.js';
 import { adoptedWord, createSharedShaper, EpochQueue } from '../../src/shm/shared-shaper.js';
-import { Direction, Stat } from '../../src/shm/tree-layout.js';
+import { Direction } from '../../src/shm/tree-layout.js';
 import type { OracleClass, OracleStats } from '../oracle/htb-oracle.js';
 
 export interface DrivenPacket {
@@ -64,6 +65,8 @@ export class TreeDriver {
   readonly #epochs = new EpochQueue();
   readonly #appliers: readonly [ChangeApplier, ChangeApplier];
   readonly #packets: Int32Array;
+  readonly #passing = new Int32Array(2);
+  readonly #passes = new Int32Array(1);
   readonly #freePackets: number[] = [];
   readonly #linkLayer: { overheadBytes: number; mpuBytes: number };
   readonly #packetTags: Float64Array;
@@ -110,7 +113,8 @@ export class TreeDriver {
       this.#indexOf.set(id, index);
     }
     for (let epoch = this.#epochs.take(); epoch !== null; epoch = this.#epochs.take()) {
-      applyChanges(epoch.changes, this.#appliers, nowNs);
+      this.tree.setNow(nowNs);
+      applyChanges(epoch.changes, this.#appliers);
       this.tree.setLinkLayer(epoch.overheadBytes, epoch.mpuBytes);
       Atomics.store(this.#shared.epochWords, adoptedWord(0), epoch.epoch);
     }
@@ -123,19 +127,27 @@ export class TreeDriver {
     return index;
   }
 
-  enqueue(id: string, lenBytes: number, tag: number, nowNs: number): boolean {
+  enqueue(id: string, lenBytes: number, tag: number): boolean {
     const packet = this.#freePackets.pop();
     if (packet === undefined) throw new RangeError('the driver has no free packet');
     const classIndex = this.indexOf(id);
     this.#packetTags[packet] = tag;
     this.#packetClasses[packet] = classIndex;
-    const accepted = this.tree.enqueue(classIndex, packet, lenBytes, nowNs);
+    const accepted = this.tree.enqueue(classIndex, packet, lenBytes);
     if (!accepted) this.#freePackets.push(packet);
     return accepted;
   }
 
-  dequeue(nowNs: number): DrivenPacket | null {
-    const packet = this.tree.dequeue(nowNs);
+  /** Lets a packet leave at once, as a worker tries first; false when it has to be queued. */
+  pass(id: string, lenBytes: number): boolean {
+    this.#passing[0] = this.indexOf(id);
+    this.#passing[1] = lenBytes;
+    this.tree.pass(this.#passing.subarray(0, 1), this.#passing.subarray(1, 2), this.#passes, 1, 1);
+    return this.#passes[0] === 1;
+  }
+
+  dequeue(): DrivenPacket | null {
+    const packet = this.tree.dequeue();
     if (packet < 0) return null;
     this.#freePackets.push(packet);
     return {
@@ -147,28 +159,31 @@ export class TreeDriver {
 
   /** One step: timers, what `arrive` enqueues, everything that may leave, the step's end. */
   step(nowNs: number, onSent: (packet: DrivenPacket) => void, arrive: () => void = () => {}): void {
-    this.tree.runTimers(nowNs);
+    this.tree.beginStep(nowNs);
     arrive();
-    for (let packet = this.dequeue(nowNs); packet !== null; packet = this.dequeue(nowNs)) onSent(packet);
-    this.tree.endStep(nowNs);
+    for (let packet = this.dequeue(); packet !== null; packet = this.dequeue()) onSent(packet);
+    this.tree.endStep();
   }
 
   nextDueNs(nowNs: number): number {
     return this.tree.nextDueNs(nowNs);
   }
 
+  /** Counters after a step. A leaf lends to itself what it does not borrow. */
   stats(id: string): OracleStats {
-    const { words, stats } = this.tree.memory;
-    const at = (this.indexOf(id) + 1) << Stat.SHIFT;
-    const record = (this.indexOf(id) + 1) << Field.CLASS_SHIFT;
+    const { words, doubles } = this.tree.memory;
+    const record = TreeMemory.recordOf(this.indexOf(id));
+    const at = record >> 1;
     const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
+    const packets = doubles[at + Field.D_PACKETS]!;
+    const borrows = doubles[at + Field.D_BORROWS]!;
     return {
-      bytes: stats[at + Stat.BYTES]!,
-      packets: stats[at + Stat.PACKETS]!,
-      drops: stats[at + Stat.DROPS]!,
-      lends: stats[at + Stat.LENDS]!,
-      borrows: stats[at + Stat.BORROWS]!,
-      overlimits: stats[at + Stat.OVERLIMITS]!,
+      bytes: doubles[at + Field.D_BYTES]!,
+      packets,
+      drops: doubles[at + Field.D_DROPS]!,
+      lends: isInner ? doubles[at + Field.D_LENDS]! : packets - borrows,
+      borrows,
+      overlimits: doubles[at + Field.D_OVERLIMITS]!,
       backlogPackets: isInner ? 0 : words[record + Field.BACKLOG_PACKETS]!,
       backlogBytes: isInner ? 0 : words[record + Field.BACKLOG_BYTES]!,
     };

@@ -12,18 +12,18 @@ changes('new rates act from the next packet; tokens and backlog stay', () => {
   const oracle = new HtbOracle([cls('a', null, 8)]);
   fill(oracle, 'a', 4);
   assert.equal(run(oracle, 0.5 * MS), ['a@0']);
-  oracle.change(cls('a', null, 4));
-  // The first packet was paid at the old rate: 1 ms of debt. Those after take 2 ms.
-  assert.equal(run(oracle, 20 * MS, 0.5 * MS), ['a@1', 'a@3', 'a@5']);
+  oracle.change(cls('a', null, 4), 0.5 * MS);
+  // Half of the first packet is not paid for yet, and takes another 1 ms at the new rate. Those after take 2 ms.
+  assert.equal(run(oracle, 20 * MS, 0.5 * MS), ['a@1.5', 'a@3.5', 'a@5.5']);
 });
 
 changes('a new prio and a new quantum count for what is queued', () => {
   const oracle = new HtbOracle([cls('r', null, 8), cls('a', 'r', 0, ceil(8)), cls('b', 'r', 0, ceil(8))]);
   fill(oracle, 'a', 4);
   fill(oracle, 'b', 4);
-  oracle.change(cls('a', 'r', 0, { ...ceil(8), prio: 1 }));
+  oracle.change(cls('a', 'r', 0, { ...ceil(8), prio: 1 }), 0);
   assert.is(order(oracle, 3 * MS), 'bbb');
-  oracle.change(cls('a', 'r', 0, ceil(8)));
+  oracle.change(cls('a', 'r', 0, ceil(8)), 3 * MS);
   assert.equal(run(oracle, 9 * MS, 3 * MS), ['b@3', 'a@4', 'a@5', 'a@6', 'a@7']);
 });
 

@@ -5,7 +5,7 @@
  * The rules are those of Linux `net/sched/sch_htb.c` (hysteresis off), with weir's differences, which the
  * README beside this file lists. Where the kernel keeps event queues and feed trees up to date by increments,
  * this computes every class's mode and activity afresh at each dequeue. When a class gets other rates or bursts,
- * its buckets keep their debt in nanoseconds, not their tokens as in the kernel.
+ * its buckets keep their debt in bytes, not their tokens as in the kernel.
  */
 
 import {
@@ -118,14 +118,14 @@ export class HtbOracle {
    * New rates act from the next packet. Debts (in nanoseconds: when a bucket would be full again), deficits and
    * backlog stay.
    */
-  change(spec: OracleClass): void {
+  change(spec: OracleClass, nowNs: number): void {
     checkSpec(spec);
     const node = this.#node(spec.id);
     if (spec.parent !== node.spec.parent) throw new RangeError(`class ${spec.id}: use move for a new parent`);
     if (spec.prio === node.spec.prio) {
-      node.reshape(spec);
+      node.reshape(spec, nowNs);
     } else {
-      this.#outOfRounds(node, () => node.reshape(spec));
+      this.#outOfRounds(node, () => node.reshape(spec, nowNs));
     }
   }
 
@@ -265,14 +265,26 @@ export class HtbOracle {
   }
 
   #takeFromDeficit(leaf: Node, level: number, prio: number, bytes: number): void {
-    const deficitBytes = (leaf.deficitBytes.get(level) ?? 0) - bytes;
-    if (deficitBytes >= 0) {
-      leaf.deficitBytes.set(level, deficitBytes);
-      return;
+    const kind = level === 0 ? 'own' : 'borrowed';
+    const deficitBytes = leaf.deficitBytes[kind] - bytes;
+    leaf.deficitBytes[kind] = deficitBytes >= 0 ? deficitBytes : deficitBytes + leaf.spec.quantumBytes;
+    if (deficitBytes >= 0) return;
+    if (level === 0) this.#row(0)[prio]!.endTurn();
+    else this.#endTurn(leaf, level, prio);
+  }
+
+  /** Ends a turn, and with the last turn of a round that of the class whose round it was, up to the lender's row. */
+  #endTurn(leaf: Node, lenderLevel: number, prio: number): void {
+    for (let node = leaf.parent!; ; node = node.parent!) {
+      const feed = node.feeds[prio]!;
+      feed.endTurn();
+      if (!feed.isOver) return;
+      feed.begin();
+      if (node.level === lenderLevel) {
+        this.#row(lenderLevel)[prio]!.endTurn();
+        return;
+      }
     }
-    leaf.deficitBytes.set(level, deficitBytes + leaf.spec.quantumBytes);
-    const round = level === 0 ? this.#row(0)[prio]! : leaf.parent!.feeds[prio]!;
-    round.endTurn();
   }
 
   /**

@@ -95,9 +95,18 @@ export class Round {
       if (isWanted(node)) return node;
       this.endTurn();
     }
+    this.begin();
+    return null;
+  }
+
+  /** All have had their turn. */
+  get isOver(): boolean {
+    return this.#ahead.length === 0;
+  }
+
+  begin(): void {
     this.#ahead = this.#behind;
     this.#behind = [];
-    return null;
   }
 
   endTurn(): void {
@@ -122,8 +131,8 @@ export class Node {
   queue: OraclePacket[] = [];
   /** The prio that the leaf is in the rounds with, null when it has no backlog. */
   activePrio: number | null = null;
-  /** A leaf's deficit towards the lenders of each level. */
-  deficitBytes = new Map<number, number>();
+  /** A leaf's deficits: among those with tokens of their own, and among borrowers, whoever lends. */
+  deficitBytes = { own: 0, borrowed: 0 };
   /** An inner class's rounds among its backlogged children, one for each prio. */
   feeds = rounds();
 
@@ -169,17 +178,39 @@ export class Node {
   }
 
   /**
-   * Gives the class other numbers. What stays is the debt: the time at which a bucket would be full again. So a
-   * bucket that was full is full, however deep it has become.
+   * Gives the class other numbers. What stays is the debt in bytes: what a bucket lacks to be full. So a bucket that
+   * was full is full, however deep it has become, and what was sent is paid for at the new rate.
    */
-  reshape(spec: OracleClass): void {
+  reshape(spec: OracleClass, nowNs: number): void {
     const old = this.spec;
-    this.readyNs += depthNs(old.burstBytes, old.rateBps) - depthNs(spec.burstBytes, spec.rateBps);
-    this.ceilReadyNs += depthNs(old.cburstBytes, old.ceilBps) - depthNs(spec.cburstBytes, spec.ceilBps);
+    this.readyNs = reshaped(
+      this.readyNs,
+      nowNs,
+      [old.rateBps, old.burstBytes],
+      [spec.rateBps, spec.burstBytes],
+    );
+    this.ceilReadyNs = reshaped(
+      this.ceilReadyNs,
+      nowNs,
+      [old.ceilBps, old.cburstBytes],
+      [spec.ceilBps, spec.cburstBytes],
+    );
     this.spec = { ...spec };
   }
 
   stats(): OracleStats {
     return { ...this.counters, backlogPackets: this.queue.length, backlogBytes: this.backlogBytes };
   }
+}
+
+/** When a bucket's tokens are zero after it has got another rate and burst. */
+function reshaped(
+  readyNs: number,
+  nowNs: number,
+  [oldBps, oldBytes]: readonly [number, number],
+  [bps, bytes]: readonly [number, number],
+): number {
+  if (bps === 0) return readyNs;
+  const debtNs = oldBps === 0 ? 0 : Math.max(0, readyNs + depthNs(oldBytes, oldBps) - nowNs);
+  return nowNs + (debtNs * oldBps) / bps - depthNs(bytes, bps);
 }

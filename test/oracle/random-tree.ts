@@ -50,6 +50,8 @@ export interface RandomTreeOptions {
 const MIN_RATE_BPS = 64_000;
 const MAX_RATE_BPS = 1e10;
 const LONGEST_BURST_SECONDS = 0.02;
+/** A direction that is left out names no quantum and no prio either: it has sch_htb's smallest and the first. */
+const LEFT_OUT_QUANTUM_BYTES = 1000;
 
 /**
  * A valid random tree, parents first, with ids `c0`, `c1`, …: rates 64 kbit/s to 10 Gbit/s, sometimes several
@@ -93,8 +95,8 @@ export function randomTree(rng: Rng, options: RandomTreeOptions = {}): OracleCla
       ceilBps: unlimited ? 0 : ownCeilBps,
       burstBytes: unlimited ? 0 : randomBurst(shareBps),
       cburstBytes: unlimited ? 0 : randomBurst(ownCeilBps),
-      quantumBytes: rng.logInt(1600, 60_000),
-      prio: samePrio ? 0 : rng.int(PRIO_COUNT),
+      quantumBytes: unlimited ? LEFT_OUT_QUANTUM_BYTES : rng.logInt(1600, 60_000),
+      prio: samePrio || unlimited ? 0 : rng.int(PRIO_COUNT),
       unlimited,
       limitPackets: rng.logInt(1, 1000),
       limitBytes: rng.chance(0.3) ? rng.logInt(1600, 1_000_000) : 0,
