@@ -41,8 +41,15 @@ export interface Scenario {
   };
   /** All outcomes that are right; each must occur. */
   readonly acceptable?: readonly string[];
-  /** Most steps a party may take from any state on when it runs alone. */
+  /** Most steps a party may take from any state on when it runs alone; not looked at where left out. */
   readonly soloStepsMax?: number;
+  /**
+   * Accesses that the code does not look at the result of. They give NaN, which would spoil whatever did use it, and
+   * so histories that differ only there are one.
+   */
+  readonly ignoresResult?: (access: Access) => boolean;
+  /** Names of arrays whose every access happens at once with the step before it, to make a scenario smaller. */
+  readonly atOnce?: readonly string[];
   /** Names of arrays whose plain accesses may race by design. */
   readonly racy?: readonly string[];
 }
@@ -59,7 +66,8 @@ export interface Report {
 }
 
 const STEPS_MAX = 3000;
-const SOLO_STEPS_DEFAULT = 1000;
+/** Steps of a failing schedule that are printed, the last ones. */
+const TRAIL_SHOWN = 60;
 
 /** A party's history: the accesses it has made and what they gave. */
 interface History {
@@ -81,7 +89,9 @@ interface State {
   readonly histories: History[];
 }
 
-class Suspended extends Error {}
+/** Takes a party away at its next step. Not an Error, which would record a stack each time. */
+const SUSPENDED = Symbol('suspended');
+
 class Wrong extends Error {}
 
 /** Explores all interleavings of a scenario. */
@@ -94,7 +104,8 @@ export function exploreAll(name: string, scenario: Scenario): Report {
   const report = explore(scenario);
   const { interleavings, states, replays, soloSteps } = report;
   const count = interleavings < 1e9 ? String(interleavings) : interleavings.toExponential(2);
-  console.log(`  ${name}: ${count} interleavings, ${states} states, ${replays} replays, alone ≤ ${soloSteps}`);
+  const alone = scenario.soloStepsMax === undefined ? '' : `, alone ≤ ${soloSteps} steps`;
+  console.log(`  ${name}: ${count} interleavings, ${states} states, ${replays} replays${alone}`);
   if (report.failure !== null) throw new Error(`${name}: ${report.failure}`);
   return report;
 }
@@ -137,7 +148,7 @@ class Explorer {
       }
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;
-      failure = `${error.message}\n    ${this.#trail.join('\n    ')}`;
+      failure = `${error.message}\n    ${this.#trail.slice(-TRAIL_SHOWN).join('\n    ')}`;
     }
     const outcomes = [...this.#outcomes];
     const states = this.#visited.size;
@@ -187,7 +198,8 @@ class Explorer {
 
   /** Whether a party ends soon when all others have stopped where they are. */
   #runAlone(from: State, party: number): void {
-    const bound = this.#scenario.soloStepsMax ?? SOLO_STEPS_DEFAULT;
+    const bound = this.#scenario.soloStepsMax;
+    if (bound === undefined) return;
     let state = from;
     let steps = 0;
     for (; state.histories[party]!.next !== null; steps++) {
@@ -224,20 +236,21 @@ class Explorer {
     for (let h = before; h?.before; h = h.before) log.push(h.gave);
     log.reverse();
     let cursor = 0;
-    let beyond: Access | null = null;
+    let beyond = null as Access | null;
     let result: unknown;
     try {
       result = this.#world.runParty(
         party,
         (access) => {
           if (cursor < log.length) return log[cursor++]!;
-          beyond = access;
-          throw new Suspended();
+          const isQuiet = access.isQuiet || this.#isNamed(access, this.#scenario.atOnce);
+          beyond = { ...access, isQuiet };
+          throw SUSPENDED;
         },
         this.#built.parties[party]!,
       );
     } catch (error) {
-      if (!(error instanceof Suspended)) throw new Wrong(`party ${party}: ${(error as Error).message}`);
+      if (error !== SUSPENDED) throw new Wrong(`party ${party}: ${(error as Error).message}`);
     }
     const history: History = {
       id: this.#histories++,
@@ -249,7 +262,7 @@ class Explorer {
       result,
     };
     before?.after.set(gave, history);
-    if (before !== null || beyond === null || !(beyond as Access).isQuiet) return history;
+    if (before !== null || beyond === null || !beyond.isQuiet) return history;
     // Quiet accesses at the very start belong to no step; they happen before everything.
     const first = this.#apply(state, beyond);
     let at = this.#replay(state, party, history, first);
@@ -274,7 +287,7 @@ class Explorer {
     else if (access.op === 'add') this.#write(state, access.place, (word + access.a) | 0);
     else if (access.op === 'sub') this.#write(state, access.place, (word - access.a) | 0);
     else if (access.op === 'compareExchange' && word === access.a) this.#write(state, access.place, access.b);
-    return access.op === 'store' ? access.a : word;
+    return this.#scenario.ignoresResult?.(access) || access.op === 'store' ? Number.NaN : word;
   }
 
   #valueAt(state: State, place: number): Value {
@@ -319,11 +332,16 @@ class Explorer {
       if (other === party || next === null || next.place !== access.place) continue;
       if (!next.isPlain && !access.isPlain) continue;
       if (next.op === 'load' && access.op === 'load') continue;
-      const name = this.#world.placeNames[access.place]!;
-      if (this.#scenario.racy?.some((racy) => name.startsWith(racy))) continue;
+      if (this.#isNamed(access, this.#scenario.racy)) continue;
       this.#trail.push(this.#describe(party, access), this.#describe(other, next));
-      throw new Wrong(`race on ${name} between parties ${other} and ${party}`);
+      throw new Wrong(
+        `race on ${this.#world.placeNames[access.place]} between parties ${other} and ${party}`,
+      );
     }
+  }
+
+  #isNamed({ place }: Access, names: readonly string[] = []): boolean {
+    return names.some((name) => this.#world.placeNames[place]!.startsWith(name));
   }
 
   #describe(party: number, { op, place, a, b, isPlain }: Access): string {

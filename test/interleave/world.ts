@@ -4,7 +4,12 @@
  */
 
 /** What a plain access to an array means: a bug, a step of its own, or nothing worth interleaving. */
-export type PlainRule = (party: number, isWrite: boolean) => 'never' | 'step' | 'quiet';
+export type PlainRule = (
+  party: number,
+  isWrite: boolean,
+  name: string,
+  index: number,
+) => 'never' | 'step' | 'quiet';
 
 /** Only Atomics may touch the array. */
 export const NEVER: PlainRule = () => 'never';
@@ -223,9 +228,10 @@ export class World {
 
   #plain(region: Region, index: number, value: number | null): Value {
     const isWrite = value !== null;
-    const rule = region.rule(this.#party, isWrite);
+    const rule = region.rule(this.#party, isWrite, region.name, index);
     const at = `${region.name}[${index}]`;
-    if (rule === 'never') throw new Error(`party ${this.#party}: plain ${isWrite ? 'write to' : 'read of'} ${at}`);
+    if (rule === 'never')
+      throw new Error(`party ${this.#party}: plain ${isWrite ? 'write to' : 'read of'} ${at}`);
     if (!(index < region.length)) throw new Error(`party ${this.#party}: ${at} is out of bounds`);
     const isQuiet = rule === 'quiet';
     const place = region.base + region.offset + index;
@@ -241,7 +247,14 @@ export class World {
 
   #atomicsOf(): Record<string, unknown> {
     const at = (op: Op, array: object, index: number, a: number, b = 0): number => {
-      const access = { op, place: this.placeOf(array, index), a: a | 0, b: b | 0, isPlain: false, isQuiet: false };
+      const access = {
+        op,
+        place: this.placeOf(array, index),
+        a: a | 0,
+        b: b | 0,
+        isPlain: false,
+        isQuiet: false,
+      };
       return this.#perform(access) as number;
     };
     return {

@@ -1,0 +1,199 @@
+import { suite } from 'uvu';
+import { Field } from '../../src/htb/layout.js';
+import { TreeMemory } from '../../src/htb/memory.js';
+import { Registry } from '../../src/htb/sharing/registry.js';
+import { type SharedTree, Word } from '../../src/shm/tree-layout.js';
+import { catchCanary, type Ending, exploreAll, type Scenario } from './explorer.js';
+import {
+  CLASSES,
+  classWord,
+  exploredTree,
+  HOUSE,
+  localTree,
+  SITE,
+  U1,
+  U2,
+  weightWord,
+} from './local-tree.js';
+
+const test = suite('interleavings of the registry');
+
+/** What a worker's own records say it has published, to be compared with the shared sums. */
+interface Published {
+  presence: number[];
+  claims: number[];
+  weights: number[];
+}
+
+type Act = (registry: Registry, leaf: number) => void;
+const announce: Act = (registry, leaf) => registry.registerPresence(leaf);
+const weigh: Act = (registry, leaf) => registry.registerWeight(leaf);
+const reweigh: Act = (registry, leaf) => registry.publishWeight(leaf, registry.weightNow(leaf));
+const reclaim: Act = (registry, leaf) => registry.refreshClaims(leaf);
+const withdraw: Act = (registry, leaf) => registry.unregister(leaf);
+
+type Deed = readonly [act: Act, classIndex: number];
+
+function publishedOf({ words }: TreeMemory): Published {
+  const published: Published = { presence: [0, 0, 0, 0], claims: [0, 0, 0, 0], weights: [0, 0, 0, 0] };
+  for (const classIndex of [HOUSE, U1, U2]) {
+    const record = TreeMemory.recordOf(classIndex);
+    const holder = words[record + Field.CLAIM_HOLDER]!;
+    if (holder === 0) continue;
+    published.presence[classIndex]! += 1;
+    if (classIndex === HOUSE) published.presence[SITE]! += 1;
+    published.claims[TreeMemory.classIndexOf(holder)]! += words[record + Field.CLAIM_PUBLISHED]!;
+  }
+  for (const classIndex of [U1, U2]) {
+    const weight = words[TreeMemory.recordOf(classIndex) + Field.WEIGHT_PUBLISHED]!;
+    for (const above of [HOUSE, SITE]) published.weights[above]! += weight;
+  }
+  return published;
+}
+
+function act(shared: SharedTree, queue: number, deeds: readonly Deed[], Kind: typeof Registry): Published {
+  const memory = localTree(shared, queue);
+  const registry = new Kind(memory);
+  for (const [deed, classIndex] of deeds) deed(registry, TreeMemory.recordOf(classIndex));
+  return publishedOf(memory);
+}
+
+/** The shared sums must be those of all workers' records, which are all zero when everything was withdrawn. */
+function sumsProblem(shared: SharedTree, { results, read }: Ending): string | null {
+  for (const classIndex of [SITE, HOUSE, U1, U2]) {
+    const sum = (of: keyof Published): number =>
+      (results as Published[]).reduce((total, published) => total + published[of][classIndex]!, 0);
+    const presence = read(shared.classWords, classWord(classIndex, Word.PRESENCE));
+    const claims = read(shared.classWords, classWord(classIndex, Word.CLAIMS));
+    const weight = read(shared.fairWords, weightWord(classIndex));
+    if (presence !== sum('presence')) return `presence of class ${classIndex}: ${presence}`;
+    if (claims !== sum('claims')) return `claims at class ${classIndex}: ${claims}, not ${sum('claims')}`;
+    if (weight !== sum('weights')) return `weight at class ${classIndex}: ${weight}, not ${sum('weights')}`;
+  }
+  return null;
+}
+
+/** Class words are the first array of the world. */
+const isPresence = (place: number): boolean =>
+  place < CLASSES << Word.SHIFT && (place & (Word.STRIDE - 1)) === Word.PRESENCE;
+
+function deeds(lists: readonly (readonly Deed[])[], Kind: typeof Registry = Registry): Scenario {
+  const count = (list: readonly Deed[], wanted: Act): number =>
+    list.filter(([deed]) => deed === wanted).length;
+  const isWithdrawn = lists.every((list) => count(list, announce) === count(list, withdraw));
+  return {
+    // Only what adding to a presence gives is looked at; everything else must be right without.
+    ignoresResult: ({ op, place }) => op === 'sub' || (op === 'add' && !isPresence(place)),
+    // A deed touches the leaf and two ancestors, in two words each; nothing is ever tried again.
+    soloStepsMax: 8 * Math.max(...lists.map(({ length }) => length)),
+    build: (world) => {
+      const shared = exploredTree(world, lists.length);
+      const run = (list: readonly Deed[], queue: number) => (): Published => act(shared, queue, list, Kind);
+      return {
+        parties: lists.map(run),
+        check: (ending) => {
+          const isAnyLeft = (ending.results as Published[]).some(({ presence, claims, weights }) =>
+            [presence, claims, weights].some((sums) => sums.some((value) => value !== 0)),
+          );
+          if (isWithdrawn && isAnyLeft) return 'not all was withdrawn';
+          return sumsProblem(shared, ending);
+        },
+      };
+    },
+  };
+}
+
+test('two workers announce, weigh and withdraw leaves: all sums return to zero', () => {
+  const whole = (leaf: number): Deed[] => [
+    [announce, leaf],
+    [weigh, leaf],
+    [withdraw, leaf],
+  ];
+  exploreAll('2 workers, the same leaf', deeds([whole(U1), whole(U1)]));
+  exploreAll('2 workers, two leaves', deeds([whole(U1), whole(U2)]));
+  exploreAll(
+    '3 workers, presence and claims',
+    deeds([
+      [
+        [announce, U1],
+        [withdraw, U1],
+      ],
+      [
+        [announce, U1],
+        [withdraw, U1],
+      ],
+      [
+        [announce, U2],
+        [withdraw, U2],
+      ],
+    ]),
+  );
+});
+
+test('while leaves are registered the sums are the published parts', () => {
+  exploreAll(
+    '2 workers, refreshed',
+    deeds([
+      [
+        [announce, U1],
+        [weigh, U1],
+        [reclaim, U1],
+        [reweigh, U1],
+      ],
+      [
+        [announce, U1],
+        [reclaim, U1],
+        [withdraw, U1],
+      ],
+    ]),
+  );
+  exploreAll(
+    '2 workers, chains over two levels',
+    deeds([
+      [
+        [announce, U1],
+        [announce, U2],
+        [withdraw, U1],
+      ],
+      [
+        [announce, U2],
+        [withdraw, U2],
+        [announce, U1],
+      ],
+    ]),
+  );
+});
+
+test('broken registries are caught', () => {
+  class Forgetful extends Registry {
+    /** Takes back what the weight would be now, not what was published. */
+    override unregister(leaf: number): void {
+      const { words } = broken(this);
+      if (words[leaf + Field.WEIGHT_PUBLISHED] !== 0)
+        words[leaf + Field.WEIGHT_PUBLISHED] = this.weightNow(leaf);
+      super.unregister(leaf);
+    }
+  }
+  const memories = new WeakMap<Registry, TreeMemory>();
+  const broken = (registry: Registry): TreeMemory => memories.get(registry)!;
+  const Remembered = class extends Forgetful {
+    constructor(memory: TreeMemory) {
+      super(memory);
+      memories.set(this, memory);
+    }
+  };
+  const lists: Deed[][] = [
+    [
+      [announce, U1],
+      [weigh, U1],
+      [withdraw, U1],
+    ],
+    [
+      [announce, U1],
+      [withdraw, U1],
+    ],
+  ];
+  catchCanary('taking back another weight', deeds(lists, Remembered), /weight at class/);
+});
+
+test.run();
