@@ -39,6 +39,8 @@ export class Gate {
   assuredWaitNs = 0;
   #fill = 0;
   #fillNs = 0;
+  /** Until a bucket is so full that nobody is held back. */
+  #openNs = 0;
   #rank = 0;
 
   constructor(memory: TreeMemory) {
@@ -130,7 +132,8 @@ export class Gate {
     const shape = this.#words[record + Field.SHAPE]!;
     const at = record >> 1;
     const ceilNs = this.#shapes[shape + Shape.CEIL_LIMIT_NS]!;
-    let fill = fillOf(ceilNs, this.#doubles[at + Field.D_CEIL_FULL_AT_NS]! - nowNs);
+    const ceilFill = fillOf(ceilNs, this.#doubles[at + Field.D_CEIL_FULL_AT_NS]! - nowNs);
+    let fill = ceilFill;
     let fillNs = ceilNs;
     if (lends) {
       const rateNs = this.#shapes[shape + Shape.RATE_LIMIT_NS]! / BORROW_SHARE;
@@ -142,6 +145,9 @@ export class Gate {
     }
     this.#fill = fill;
     this.#fillNs = fillNs;
+    // Held back for its lent tokens, a class must not leave the room below its ceil unused, which it could borrow for.
+    const ceilOpenNs = ceilNs < Number.POSITIVE_INFINITY ? (OPEN_FILL - ceilFill) * ceilNs : ceilNs;
+    this.#openNs = Math.min(ceilOpenNs, (OPEN_FILL - fill) * fillNs);
   }
 
   #feedWait(feed: number, fair: number, prio: number, cost: number): number {
@@ -186,6 +192,7 @@ export class Gate {
     const fullAtNs = doubles[at + (isAssured ? Field.D_RATE_FULL_AT_NS : Field.D_CEIL_FULL_AT_NS)]!;
     this.#fill = fillOf(limitNs, fullAtNs - nowNs);
     this.#fillNs = limitNs;
+    this.#openNs = (OPEN_FILL - this.#fill) * limitNs;
     const speed = clockSpeed(this.#fill, 0);
     const clock = moveClock(this.#classWords, clockAt, movedAt, unitsOf(nowNs), speed, this.#growth());
     const moved = (clock - this.#words[seenAt]!) | 0;
@@ -204,8 +211,8 @@ export class Gate {
 
   #waitNs(gap: number): number {
     // A bucket without depth gives one packet at a time and has no fill to steer by; its own timer says when.
-    if (gap <= 0 || this.#fill >= OPEN_FILL || this.#fillNs <= 0) return 0;
-    const wait = untilClockNs(gap, this.#fill, this.#fillNs, this.#rank);
+    if (gap <= 0 || this.#fill >= OPEN_FILL || this.#openNs <= 0 || this.#fillNs <= 0) return 0;
+    const wait = Math.min(this.#openNs, untilClockNs(gap, this.#fill, this.#fillNs, this.#rank));
     // A whole number, so that returning it allocates nothing.
     return wait < WAIT_NS_MAX ? Math.ceil(wait) | 0 || 1 : WAIT_NS_MAX;
   }
