@@ -377,8 +377,7 @@ export class Htb {
     if ((flags & Flag.IS_REGISTERED) !== 0 && words[leaf + Field.BACKLOG_PACKETS] !== 0) {
       const queues = this.registry.presence(leaf);
       if (queues > 1) {
-        const waitNs = this.#gate.leafSent(leaf, queues, lender === leaf, chargedBytes);
-        if (this.#gate.assuredWaitNs > 0) this.modes.holdAssured(leaf, this.#gate.assuredWaitNs);
+        const waitNs = this.#gate.leafSent(leaf, queues, chargedBytes);
         if (waitNs > 0) this.modes.gateLeaf(leaf, waitNs);
       }
     }

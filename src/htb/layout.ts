@@ -88,14 +88,12 @@ export const enum Field {
   PARKED_HEAD = 35,
   /** Leaf: the weight this worker has published for it. */
   WEIGHT_PUBLISHED = 32,
-  /** Leaf: the fair clocks of its ceil and of its assured tokens as last seen. */
+  /** Leaf: the fair clock as last seen. */
   LEAF_CLOCK_SEEN = 33,
-  ASSURED_CLOCK_SEEN = 34,
   /** The assured claim this worker has published for a class, and the record whose sum of claims it is part of. */
   CLAIM_PUBLISHED = 36,
   CLAIM_HOLDER = 37,
-  /** Leaf: how far this worker is ahead of the leaf's fair clocks, and when that was looked at. */
-  D_ASSURED_GAP = 23,
+  /** Leaf: how far this worker is ahead of the leaf's fair clock, and when that was looked at. */
   D_LEAF_GAP = 19,
   D_LEAF_GAP_AT_NS = 20,
   /** Inner: by what assured rates below it are divided because they oversubscribe, and when that was looked at. */

@@ -107,19 +107,6 @@ export class Modes {
     this.wheel.insert(leaf, tickOf(this.#clock[0]! + waitNs));
   }
 
-  /** Leaves a leaf's assured tokens to its other queues for `waitNs`; it may borrow meanwhile. */
-  holdAssured(leaf: number, waitNs: number): void {
-    this.#delayAssured(leaf, waitNs);
-    this.settleLeaf(leaf);
-  }
-
-  /** This worker's view of the bucket is made that much worse, until the timer has it look again. */
-  #delayAssured(leaf: number, waitNs: number): void {
-    const at = (leaf >> 1) + Field.D_RATE_FULL_AT_NS;
-    const limitNs = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.RATE_LIMIT_NS]!;
-    this.#doubles[at] = Math.max(this.#doubles[at]!, this.#clock[0]! + waitNs + limitNs);
-  }
-
   // ---- inner classes ----------------------------------------------------------------------------------
 
   /** Lets an inner class, and the borrowers below it, follow its tokens. */
@@ -225,17 +212,14 @@ export class Modes {
   }
 
   #wakeLeaf(leaf: number): void {
-    if (this.#isShared) {
-      this.#tabs.refresh(leaf);
+    if (this.#isShared) this.#tabs.refresh(leaf);
+    if ((this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) {
       const waitNs = this.#gate.leafWaits(leaf);
-      if (this.#gate.assuredWaitNs > 0) this.#delayAssured(leaf, this.#gate.assuredWaitNs);
-      if ((this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) {
-        if (waitNs > 0) {
-          this.wheel.insert(leaf, tickOf(this.#clock[0]! + waitNs));
-          return;
-        }
-        this.#words[leaf + Field.FLAGS]! &= ~Flag.IS_GATED;
+      if (waitNs > 0) {
+        this.wheel.insert(leaf, tickOf(this.#clock[0]! + waitNs));
+        return;
       }
+      this.#words[leaf + Field.FLAGS]! &= ~Flag.IS_GATED;
     }
     this.placeLeaf(leaf);
   }

@@ -72,9 +72,6 @@ export const enum Word {
   /** A leaf's fair clock between the queues it is backlogged on, and when it was last moved. */
   LEAF_CLOCK = 4,
   LEAF_CLOCK_AT = 5,
-  /** The same for its assured tokens. */
-  ASSURED_CLOCK = 6,
-  ASSURED_CLOCK_AT = 7,
 }
 
 /** Fair words of an inner class. */

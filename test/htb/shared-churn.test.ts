@@ -22,7 +22,7 @@ const DRAIN_SLACK_NS = 10 * SECOND;
 /** The words' microseconds wrap in most runs. */
 const WRAP_NS = 2 ** 31 * 1000;
 
-const firstSeed = Number(process.env.WEIR_SEED ?? Date.now() % 2 ** 31);
+const firstSeed = Number(process.env.WEIR_SEED ?? 100);
 const test = suite('htb: several queues under changing classes');
 console.log(`shared churn: seeds ${firstSeed} to ${firstSeed + RUNS - 1}`);
 

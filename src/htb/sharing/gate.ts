@@ -35,8 +35,6 @@ export class Gate {
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
   readonly #fairWords: Int32Array;
-  /** Set by `leafSent` and `leafWaits`. */
-  assuredWaitNs = 0;
   #fill = 0;
   #fillNs = 0;
   /** Until a bucket is so full that nobody is held back. */
@@ -81,31 +79,14 @@ export class Gate {
     return this.#feedWait(feed, fair, prio, 0);
   }
 
-  /**
-   * Accounts `lenBytes` that a leaf which is backlogged on `queues` queues has sent, with its own assured tokens or
-   * borrowed ones. Returns the wait for the leaf's other queues as for feeds; how long it may not use its assured
-   * tokens is then in `assuredWaitNs`.
-   */
-  leafSent(leaf: number, queues: number, isAssured: boolean, lenBytes: number): number {
-    const shape = this.#words[leaf + Field.SHAPE]!;
-    const unitsPerNs = lenBytes * queues * CLOCK_UNITS_PER_NS;
-    const assuredCost = isAssured ? unitsPerNs * this.#shapes[shape + Shape.RATE_NS_PER_BYTE]! : 0;
-    return this.#leafWaits(leaf, assuredCost, unitsPerNs * this.#shapes[shape + Shape.CEIL_NS_PER_BYTE]!);
+  /** Accounts `lenBytes` of a leaf that is backlogged on `queues` queues; the wait as for feeds. */
+  leafSent(leaf: number, queues: number, lenBytes: number): number {
+    const nsPerByte = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.CEIL_NS_PER_BYTE]!;
+    return this.#leafWait(leaf, lenBytes * nsPerByte * CLOCK_UNITS_PER_NS * queues);
   }
 
   leafWaits(leaf: number): number {
-    return this.#leafWaits(leaf, 0, 0);
-  }
-
-  #leafWaits(leaf: number, assuredCost: number, ceilCost: number): number {
-    this.assuredWaitNs = 0;
-    const presence = (TreeMemory.classIndexOf(leaf) << Word.SHIFT) + Word.PRESENCE;
-    if (Atomics.load(this.#classWords, presence) <= 1) return 0;
-    const hasAssured = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.RATE_NS_PER_BYTE]! > 0;
-    if (hasAssured) this.assuredWaitNs = this.#leafWait(leaf, true, assuredCost);
-    const waitNs = this.#leafWait(leaf, false, ceilCost);
-    this.#doubles[(leaf >> 1) + Field.D_LEAF_GAP_AT_NS] = this.#clock[0]!;
-    return waitNs;
+    return this.#leafWait(leaf, 0);
   }
 
   /**
@@ -174,33 +155,24 @@ export class Gate {
     return this.#waitNs(gap);
   }
 
-  /** One of a leaf's two clocks: how its queues share its ceil, and how they share its assured tokens. */
-  #leafWait(leaf: number, isAssured: boolean, cost: number): number {
+  #leafWait(leaf: number, cost: number): number {
     const nowNs = this.#clock[0]!;
     const doubles = this.#doubles;
     const at = leaf >> 1;
-    const gapAt = at + (isAssured ? Field.D_ASSURED_GAP : Field.D_LEAF_GAP);
-    const seenAt = leaf + (isAssured ? Field.ASSURED_CLOCK_SEEN : Field.LEAF_CLOCK_SEEN);
     const base = TreeMemory.classIndexOf(leaf) << Word.SHIFT;
-    const clockAt = base + (isAssured ? Word.ASSURED_CLOCK : Word.LEAF_CLOCK);
-    const movedAt = base + (isAssured ? Word.ASSURED_CLOCK_AT : Word.LEAF_CLOCK_AT);
     this.#rank = 0;
-    const limitNs =
-      this.#shapes[
-        this.#words[leaf + Field.SHAPE]! + (isAssured ? Shape.RATE_LIMIT_NS : Shape.CEIL_LIMIT_NS)
-      ]!;
-    const fullAtNs = doubles[at + (isAssured ? Field.D_RATE_FULL_AT_NS : Field.D_CEIL_FULL_AT_NS)]!;
-    this.#fill = fillOf(limitNs, fullAtNs - nowNs);
-    this.#fillNs = limitNs;
-    this.#openNs = (OPEN_FILL - this.#fill) * limitNs;
+    this.#measure(leaf, false);
     const speed = clockSpeed(this.#fill, 0);
+    const clockAt = base + Word.LEAF_CLOCK;
+    const movedAt = base + Word.LEAF_CLOCK_AT;
     const clock = moveClock(this.#classWords, clockAt, movedAt, unitsOf(nowNs), speed, this.#growth());
-    const moved = (clock - this.#words[seenAt]!) | 0;
-    this.#words[seenAt] = clock;
+    const moved = (clock - this.#words[leaf + Field.LEAF_CLOCK_SEEN]!) | 0;
+    this.#words[leaf + Field.LEAF_CLOCK_SEEN] = clock;
     const isGated = (this.#words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0;
     const stale = !isGated && nowNs - doubles[at + Field.D_LEAF_GAP_AT_NS]! > GAP_STALE_NS;
-    const gap = nextGap(stale ? 0 : doubles[gapAt]! - moved, cost);
-    doubles[gapAt] = gap;
+    const gap = nextGap(stale ? 0 : doubles[at + Field.D_LEAF_GAP]! - moved, cost);
+    doubles[at + Field.D_LEAF_GAP] = gap;
+    doubles[at + Field.D_LEAF_GAP_AT_NS] = nowNs;
     return this.#waitNs(gap);
   }
 
