@@ -1,4 +1,5 @@
 import type { DirectionSpec } from '../../classes/model.js';
+import { BORROW_SHARE } from '../htb/sharing/gate.js';
 import { Limit, Shape, type SharedTree } from '../shm/tree-layout.js';
 
 /** What of a class decides its shape in one direction. */
@@ -22,8 +23,6 @@ export const OVERDRAFT_BYTES = 1600;
 const TABS_NS = 100_000;
 /** ... and at most this part of its depth. */
 const TABS_SHARE = 1 / 4;
-/** With several queues, borrowers leave this part of the depth to packets with assured tokens. */
-const BORROW_SHARE = 7 / 8;
 const WEIGHT_QUANTUM_MAX = 200_000;
 
 /**

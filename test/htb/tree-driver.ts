@@ -7,8 +7,6 @@ import { Publisher, type PublishSummary } from '../../src/control/publisher.js';
 import { applyChanges } from '../../src/dataplane/adopt.js';
 import { ChangeApplier } from '../../src/htb/changes.js';
 import { Htb } from '../../src/htb/htb.js';
-import { Field, Flag } from '../../src/htb/layout.js';
-import { TreeMemory } from '../../src/htb/memory.js';
 import { Packet, PacketPool } from '../../src/htb/packet-pool.js';
 import { adoptedWord, createSharedShaper, EpochQueue } from '../../src/shm/shared-shaper.js';
 import { Direction } from '../../src/shm/tree-layout.js';
@@ -171,21 +169,6 @@ export class TreeDriver {
 
   /** Counters after a step. A leaf lends to itself what it does not borrow. */
   stats(id: string): OracleStats {
-    const { words, doubles } = this.tree.memory;
-    const record = TreeMemory.recordOf(this.indexOf(id));
-    const at = record >> 1;
-    const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
-    const packets = doubles[at + Field.D_PACKETS]!;
-    const borrows = doubles[at + Field.D_BORROWS]!;
-    return {
-      bytes: doubles[at + Field.D_BYTES]!,
-      packets,
-      drops: doubles[at + Field.D_DROPS]!,
-      lends: isInner ? doubles[at + Field.D_LENDS]! : packets - borrows,
-      borrows,
-      overlimits: doubles[at + Field.D_OVERLIMITS]!,
-      backlogPackets: isInner ? 0 : words[record + Field.BACKLOG_PACKETS]!,
-      backlogBytes: isInner ? 0 : words[record + Field.BACKLOG_BYTES]!,
-    };
+    return this.tree.memory.statsOf(this.indexOf(id));
   }
 }
