@@ -8,7 +8,10 @@
 import type { ClassSpec, ClassTree } from '../../classes/model.js';
 import { WeirError } from '../errors.js';
 import { freshenBucket, rescaleBucket, wrapUs } from '../htb/sharing/bucket.js';
+import { beginGeneration } from '../htb/sharing/generation.js';
+import { chargeLostTab } from '../htb/sharing/lost-tab.js';
 import { ClassHashWriter } from '../shm/class-hash-writer.js';
+import { holdByAll, isHeld, letGo } from '../shm/holds.js';
 import {
   adoptedWord,
   Change,
@@ -17,7 +20,8 @@ import {
   type SharedShaper,
 } from '../shm/shared-shaper.js';
 import { Direction, Limit, Shape, Word } from '../shm/tree-layout.js';
-import { ShapeTable } from './shapes.js';
+import { CLAIM_FLAGS, DIRECTION_KEYS, layOut, type TreeLayout } from './class-layout.js';
+import { OVERDRAFT_BYTES, ShapeTable } from './shapes.js';
 
 /** A published class. */
 export interface PublishedClass {
@@ -40,13 +44,11 @@ export interface PublishSummary {
   readonly removed: number;
 }
 
-const DIRECTION_KEYS = ['down', 'up'] as const;
 /** What a byte costs, and the shared word, of the assured and of the ceil bucket. */
 const BUCKETS = [
   [Shape.RATE_NS_PER_BYTE, Word.RATE_FULL_AT_US],
   [Shape.CEIL_NS_PER_BYTE, Word.CEIL_FULL_AT_US],
 ] as const;
-const CLAIM_FLAGS = [Change.FLAG_CLAIM_DOWN, Change.FLAG_CLAIM_UP] as const;
 
 export class Publisher {
   readonly #shared: SharedShaper;
@@ -63,6 +65,12 @@ export class Publisher {
   #freeFairSlots: number[] = [];
   #changes: number[] = [];
   #hashIsNew = true;
+  /** The tree published last. */
+  #tree: ClassTree | null = null;
+  /** 1 for a queue whose worker has died and has no successor yet. */
+  readonly #isVacant: Uint8Array;
+  /** By direction: a worker has died, and what it had announced is still in the sums. */
+  readonly #hasRemains: [boolean, boolean] = [false, false];
 
   /** `deliver` hands an epoch to every worker; it is called before the epoch becomes visible. */
   constructor(shared: SharedShaper, options: { seed: number; deliver: (epoch: PublishedEpoch) => void }) {
@@ -70,6 +78,7 @@ export class Publisher {
     this.#hash = new ClassHashWriter({ seed: options.seed });
     this.#shapes = [new ShapeTable(shared.trees[Direction.DOWN]), new ShapeTable(shared.trees[Direction.UP])];
     this.#deliver = options.deliver;
+    this.#isVacant = new Uint8Array(shared.queues);
   }
 
   get epoch(): number {
@@ -134,13 +143,60 @@ export class Publisher {
     return summary;
   }
 
+  /** The epoch published last, as a whole: for a worker that starts when others have run for long. */
+  snapshot(): PublishedEpoch {
+    this.#changes = [];
+    // An inner class's level falls with its depth and a leaf's is 0, so parents come before their children.
+    for (const entry of [...this.#classes.values()].sort((a, b) => b.level - a.level)) this.#recordSet(entry);
+    return this.#takeEpoch(this.#hash.buffer, true);
+  }
+
+  /**
+   * Takes back what the worker of `queue`, which has ended, had in shared memory: it holds no class and no epoch any
+   * more, and what it had announced goes out of the sums, at once or in a later `reclaim`, as soon as the workers that
+   * live have come into the present generation. `nowNs` is the workers' clock. To be called when the thread has ended,
+   * however it did, and may be called again.
+   */
+  release(queue: number, nowNs: number): void {
+    if (this.#isVacant[queue] === 1) return;
+    this.#isVacant[queue] = 1;
+    const entries = [...this.#classes.values(), ...this.#retired];
+    for (let d = 0; d < Limit.DIRECTIONS; d++) {
+      const tree = this.#shared.trees[d]!;
+      for (const { index, shapes } of entries)
+        chargeLostTab(tree, index, shapes[d]!, OVERDRAFT_BYTES, wrapUs(nowNs));
+      for (const { index } of this.#retired) letGo(tree, queue, index);
+      this.#hasRemains[d] = true;
+    }
+    this.reclaim();
+  }
+
+  /**
+   * Lets a new worker begin on `queue`: gives the epoch published last as a whole, to be the first that it is handed.
+   * What the worker before had is released if it was not yet. From here on the epochs that `deliver` hands out are for
+   * the new worker too, and what it needs is not used again before it has adopted.
+   */
+  restart(queue: number, nowNs: number): PublishedEpoch {
+    this.release(queue, nowNs);
+    this.#isVacant[queue] = 0;
+    // The worker that wrote the word has ended, and the next has not begun.
+    Atomics.store(this.#shared.epochWords, adoptedWord(queue), this.#epoch);
+    return this.snapshot();
+  }
+
+  /** Whether something that a dead worker had announced is still in the sums, for some worker has not stepped since. */
+  get hasRemains(): boolean {
+    return this.#hasRemains.some((has) => has);
+  }
+
   /** Makes memory available again that no worker uses any more. Cheap; call it now and then. */
   reclaim(): void {
+    this.#clearRemains();
     const oldest = this.oldestAdoptedEpoch();
     this.#hash.maintain(oldest);
     const held: PublishedClass[] = [];
     for (const gone of this.#retired) {
-      if (Atomics.load(this.#shared.holders, gone.index) !== 0) {
+      if (this.#shared.trees.some((tree) => isHeld(tree, gone.index))) {
         held.push(gone);
         continue;
       }
@@ -169,10 +225,26 @@ export class Publisher {
   oldestAdoptedEpoch(): number {
     let oldest = this.#epoch;
     for (let queue = 0; queue < this.#shared.queues; queue++) {
+      if (this.#isVacant[queue] === 1) continue;
       const adopted = Atomics.load(this.#shared.epochWords, adoptedWord(queue));
       if (((adopted - oldest) | 0) < 0) oldest = adopted;
     }
     return oldest;
+  }
+
+  /** Begins new sums where a dead worker is in the present ones, if the living let it. */
+  #clearRemains(): void {
+    const isLive = (queue: number): boolean => this.#isVacant[queue] === 0;
+    for (let d = 0; d < Limit.DIRECTIONS; d++) {
+      if (!this.#hasRemains[d]) continue;
+      const isClear = beginGeneration(
+        this.#shared.trees[d]!,
+        isLive,
+        this.#nextIndex,
+        this.#nextFairSlot + 1,
+      );
+      this.#hasRemains[d] = !isClear;
+    }
   }
 
   #checkCapacity(tree: ClassTree, layout: TreeLayout): void {
@@ -205,8 +277,8 @@ export class Publisher {
       tree.classWords.fill(0, base, base + Word.STRIDE);
       tree.classWords[base + Word.RATE_FULL_AT_US] = nowUs;
       tree.classWords[base + Word.CEIL_FULL_AT_US] = nowUs;
+      holdByAll(tree, index);
     }
-    Atomics.store(this.#shared.holders, index, this.#shared.queues * Limit.DIRECTIONS);
     const added: PublishedClass = {
       index,
       spec,
@@ -269,6 +341,9 @@ export class Publisher {
   #remove(gone: PublishedClass): void {
     this.#changes.push(Change.OP_REMOVE, gone.index, 0, 0, 0, 0, 0, 0);
     this.#retired.push(gone);
+    // A worker that is yet to begin never hears of the class.
+    for (let queue = 0; queue < this.#shared.queues; queue++)
+      if (this.#isVacant[queue] === 1) for (const tree of this.#shared.trees) letGo(tree, queue, gone.index);
   }
 
   #recordSet(entry: PublishedClass): void {
@@ -320,70 +395,27 @@ export class Publisher {
     const moved = this.#hash.takeNewBuffer();
     const classHash = moved ?? (this.#hashIsNew ? this.#hash.buffer : null);
     this.#hashIsNew = false;
-    const changes = new Int32Array(new SharedArrayBuffer(this.#changes.length * 4));
-    changes.set(this.#changes);
-    this.#changes = [];
     this.#epoch = epoch;
-    this.#deliver({
-      epoch,
-      changes,
-      classHash,
-      defaultClassIndex: tree.defaultClass === null ? -1 : this.#classes.get(tree.defaultClass)!.index,
-      overheadBytes: tree.overheadBytes,
-      mpuBytes: tree.mpuBytes,
-      remapsFlows,
-    });
+    this.#tree = tree;
+    this.#deliver(this.#takeEpoch(classHash, remapsFlows));
     // Publishes all stores above to the workers' load at the start of a step.
     Atomics.store(this.#shared.epochWords, EpochWord.PUBLISHED, epoch);
   }
-}
 
-/** Per class, in the tree's order: kind, level, and in which directions it takes part in claims. */
-interface TreeLayout {
-  isInner: Uint8Array;
-  level: Uint8Array;
-  claims: Uint8Array;
-}
-
-function layOut(tree: ClassTree): TreeLayout {
-  const count = tree.classes.length;
-  const order = new Map<string, number>();
-  const parent = new Int32Array(count).fill(-1);
-  const isInner = new Uint8Array(count);
-  const depth = new Uint8Array(count);
-  for (let i = 0; i < count; i++) {
-    const spec = tree.classes[i]!;
-    order.set(spec.id, i);
-    if (spec.parent === null) continue;
-    const above = order.get(spec.parent)!;
-    parent[i] = above;
-    isInner[above] = 1;
-    depth[i] = depth[above]! + 1;
-  }
-  const level = depth.map((d, i) => (isInner[i] === 1 ? Limit.LEVELS - 1 - d : 0));
-  const claims = new Uint8Array(count);
-  for (let d = 0; d < Limit.DIRECTIONS; d++) markClaims(tree, parent, d as 0 | 1, claims);
-  return { isInner, level, claims };
-}
-
-/**
- * Marks the classes below an ancestor whose children have more assured than itself. A class without a limit of
- * its own passes the claims of its children on to the nearest ancestor that has one.
- */
-function markClaims(tree: ClassTree, parent: Int32Array, direction: 0 | 1, claims: Uint8Array): void {
-  const count = tree.classes.length;
-  const sumBps = new Float64Array(count);
-  const rateOf = (i: number): number => tree.classes[i]![DIRECTION_KEYS[direction]]?.rateBps ?? 0;
-  for (let i = 0; i < count; i++) {
-    let holder = parent[i]!;
-    while (holder >= 0 && rateOf(holder) === 0) holder = parent[holder]!;
-    if (holder >= 0) sumBps[holder]! += rateOf(i);
-  }
-  for (let i = 0; i < count; i++) {
-    const above = parent[i]!;
-    if (above < 0) continue;
-    const flag = CLAIM_FLAGS[direction];
-    const isOver = rateOf(above) > 0 && sumBps[above]! > rateOf(above);
-    if (isOver || (claims[above]! & flag) !== 0) claims[i]! |= flag;
+  /** The present epoch with the changes recorded so far. */
+  #takeEpoch(classHash: SharedArrayBuffer | null, remapsFlows: boolean): PublishedEpoch {
+    const changes = new Int32Array(new SharedArrayBuffer(this.#changes.length * 4));
+    changes.set(this.#changes);
+    this.#changes = [];
+    const defaultClass = this.#tree?.defaultClass ?? null;
+    return {
+      epoch: this.#epoch,
+      changes,
+      classHash,
+      defaultClassIndex: defaultClass === null ? -1 : this.#classes.get(defaultClass)!.index,
+      overheadBytes: this.#tree?.overheadBytes ?? 0,
+      mpuBytes: this.#tree?.mpuBytes ?? 0,
+      remapsFlows,
+    };
   }
 }

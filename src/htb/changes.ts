@@ -7,10 +7,14 @@
  *
  * A class never turns from a leaf into an inner class or back; the publisher gives it a new index instead.
  */
+import { letGo } from '../shm/holds.js';
 import { Limit, Shape } from '../shm/tree-layout.js';
 import type { Htb } from './htb.js';
 import { Field, Flag } from './layout.js';
 import { TreeMemory } from './memory.js';
+import { DEBT_US_MAX } from './sharing/bucket.js';
+
+const DEBT_NS_MAX = DEBT_US_MAX * 1000;
 
 export interface ClassSetting {
   classIndex: number;
@@ -31,11 +35,9 @@ export class ChangeApplier {
   readonly #memory: TreeMemory;
   readonly #words: Int32Array;
   readonly #onFreed: (classIndex: number) => void;
-  /** The highest class index ever set. */
-  #lastIndex = -1;
 
-  /** `onFreed` hears of every class that this tree has let go of, after it was removed. */
-  constructor(tree: Htb, onFreed: (classIndex: number) => void) {
+  /** `onFreed` hears of every class that this tree lets go of, after it was removed. */
+  constructor(tree: Htb, onFreed: (classIndex: number) => void = () => {}) {
     this.#tree = tree;
     this.#memory = tree.memory;
     this.#words = tree.memory.words;
@@ -46,7 +48,7 @@ export class ChangeApplier {
   /** Adds a class, or gives one that is there other values. Parents come before children. */
   set(setting: ClassSetting): void {
     const record = TreeMemory.recordOf(setting.classIndex);
-    this.#lastIndex = Math.max(this.#lastIndex, setting.classIndex);
+    this.#memory.lastIndex = Math.max(this.#memory.lastIndex, setting.classIndex);
     if ((this.#words[record + Field.FLAGS]! & Flag.IS_PRESENT) === 0) this.#add(record, setting);
     else if (setting.isInner) this.#changeInner(record, setting);
     else this.#changeLeaf(record, setting);
@@ -67,16 +69,13 @@ export class ChangeApplier {
   }
 
   #add(record: number, setting: ClassSetting): void {
-    const nowNs = this.#memory.clock[0]!;
     const words = this.#words;
     words.fill(0, record, record + Field.CLASS_STRIDE);
     words[record + Field.FLAGS] = Flag.IS_PRESENT | (setting.isInner ? Flag.IS_INNER : 0);
     this.#setFields(record, setting);
     this.#adopt(record);
-    if (this.#memory.shared.queues === 1) {
-      this.#memory.doubles[(record >> 1) + Field.D_RATE_FULL_AT_NS] = nowNs;
-      this.#memory.doubles[(record >> 1) + Field.D_CEIL_FULL_AT_NS] = nowNs;
-    }
+    // Full when the class is new, and what the publisher left in them when the worker is.
+    this.#tree.tabs.refresh(record);
     if (setting.isInner) {
       this.#memory.takeFeeds(record);
       // Queues that have adopted the class earlier may have used up its tokens: it may begin with nothing, and waits.
@@ -149,7 +148,7 @@ export class ChangeApplier {
     const hadRate = shapes[words[record + Field.SHAPE]! + Shape.CLAIM]! > 0;
     const hasRate = shapes[(setting.shapeIndex << Shape.SHIFT) + Shape.CLAIM]! > 0;
     if (hadRate && hasRate) return;
-    for (let index = 0; index <= this.#lastIndex; index++) {
+    for (let index = 0; index <= this.#memory.lastIndex; index++) {
       const leaf = TreeMemory.recordOf(index);
       if ((words[leaf + Field.FLAGS]! & (Flag.IS_INNER | Flag.IS_CLAIMING)) !== Flag.IS_CLAIMING) continue;
       let above = words[leaf + Field.PARENT]!;
@@ -210,7 +209,9 @@ export class ChangeApplier {
       if (nsPerByte === oldNsPerByte) continue;
       const ratio = oldNsPerByte > 0 ? nsPerByte / oldNsPerByte : 0;
       const debtNs = Math.max(0, doubles[at + Field.D_RATE_FULL_AT_NS + bucket]! - nowNs);
-      doubles[at + Field.D_RATE_FULL_AT_NS + bucket] = nowNs + debtNs * ratio;
+      // No more than a shared word can say: above its lender a class owes without limit, and from a fast rate to a
+      // slow one that may come to months.
+      doubles[at + Field.D_RATE_FULL_AT_NS + bucket] = nowNs + Math.min(debtNs * ratio, DEBT_NS_MAX);
       doubles[at + Field.D_RATE_TAB_NS + bucket]! *= ratio;
     }
     if (shared.queues === 1) return;
@@ -256,7 +257,9 @@ export class ChangeApplier {
       }
       this.#disown(record);
       words[record + Field.FLAGS] = words[record + Field.FLAGS]! & Flag.MODE_MASK;
-      this.#onFreed(TreeMemory.classIndexOf(record));
+      const classIndex = TreeMemory.classIndexOf(record);
+      this.#onFreed(classIndex);
+      letGo(this.#memory.shared, this.#memory.queue, classIndex);
       const goesToo =
         parent !== 0 &&
         (words[parent + Field.FLAGS]! & Flag.IS_DRAINING) !== 0 &&

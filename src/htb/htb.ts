@@ -19,7 +19,7 @@
  */
 
 import type { SharedTree } from '../shm/tree-layout.js';
-import { Shape } from '../shm/tree-layout.js';
+import { Shape, Word } from '../shm/tree-layout.js';
 import { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
 import { type LeafQueue, Pfifo } from './leaf-queue.js';
@@ -28,6 +28,7 @@ import { TreeMemory } from './memory.js';
 import { Modes } from './modes.js';
 import { Packet, type PacketPool } from './packet-pool.js';
 import type { Schedule } from './schedule.js';
+import { COST_NS_MAX } from './sharing/bucket.js';
 import { Gate } from './sharing/gate.js';
 import { Registry } from './sharing/registry.js';
 import { Tabs } from './sharing/tab.js';
@@ -61,7 +62,7 @@ export class Htb {
     this.memory = memory;
     this.registry = new Registry(memory);
     this.tabs = new Tabs(memory);
-    this.#ledger = new Ledger(memory);
+    this.#ledger = new Ledger(memory, this.tabs);
     this.#gate = new Gate(memory);
     this.#backlog = new Backlog(memory, this.registry, this.tabs);
     this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate);
@@ -88,6 +89,12 @@ export class Htb {
   /** Sets the time of the step, and lets classes whose waiting time is over try again. */
   beginStep(nowNs: number): void {
     this.memory.clock[0] = nowNs;
+    this.resume();
+  }
+
+  /** The same at the time that the caller has put into `memory.clock`, as a double in a call would be boxed. */
+  resume(): void {
+    if (this.#isShared) this.registry.followGeneration();
     this.modes.runTimers();
   }
 
@@ -97,6 +104,10 @@ export class Htb {
     let sum = 0;
     for (let i = 0; i < count; i++)
       sum += words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.BACKLOG_PACKETS]!;
+    if (this.#isShared) {
+      const classWords = this.#shared.classWords;
+      for (let i = 0; i < count; i++) sum += classWords[Math.max(classIndexes[i]!, 0) << Word.SHIFT]!;
+    }
     this.touched = sum;
   }
 
@@ -124,6 +135,7 @@ export class Htb {
     const { words, doubles } = this.memory;
     const shapes = this.#shared.shapes;
     const ledger = this.#ledger;
+    const tabs = this.tabs;
     const isShared = this.#isShared;
     const nowNs = this.memory.clock[0]!;
     const overheadBytes = this.#overheadBytes;
@@ -140,20 +152,22 @@ export class Htb {
       const lenBytes = lengths[i]!;
       const charged = lenBytes + overheadBytes;
       const bytes = charged > mpuBytes ? charged : mpuBytes;
-      const ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+      let ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
       if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_LIMIT_NS]!) continue;
       const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
       const rateLimitNs = shapes[shape + Shape.RATE_LIMIT_NS]!;
-      const rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+      let rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
       if (rateFullAtNs - nowNs > rateLimitNs) continue;
       const rateCostNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
-      if (isShared) {
-        if (doubles[at + Field.D_RATE_TAB_NS]! + rateCostNs > shapes[shape + Shape.RATE_TAB_NS]!) continue;
-        if (doubles[at + Field.D_CEIL_TAB_NS]! + ceilCostNs > shapes[shape + Shape.CEIL_TAB_NS]!) continue;
-      }
       const parent = words[leaf + Field.PARENT]!;
+      if (parent !== 0 && words[parent + Field.LEDGER_BUDGET]! < bytes && !ledger.extend(parent, bytes))
+        continue;
+      if (isShared) {
+        if (!tabs.drawOwn(leaf, bytes)) continue;
+        ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+        rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+      }
       if (parent !== 0) {
-        if (words[parent + Field.LEDGER_BUDGET]! < bytes && !ledger.extend(parent, bytes)) continue;
         words[parent + Field.LEDGER_BUDGET]! -= bytes;
         words[parent + Field.LEDGER_BYTES]! += lenBytes;
         words[parent + Field.LEDGER_PACKETS]! += 1;
@@ -274,7 +288,7 @@ export class Htb {
     if (pays) {
       rateCostNs = chargedBytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
       if ((this.memory.words[record + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0)
-        rateCostNs *= this.#claimFactor(record);
+        rateCostNs = Math.min(rateCostNs * this.#claimFactor(record), COST_NS_MAX);
       const rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
       doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
     }

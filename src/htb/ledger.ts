@@ -16,6 +16,7 @@
 import { Shape, type SharedTree } from '../shm/tree-layout.js';
 import { Field, Flag } from './layout.js';
 import type { TreeMemory } from './memory.js';
+import type { Tabs } from './sharing/tab.js';
 
 const BUDGET_MAX_BYTES = 2 ** 30;
 /** A grant is at most this, and at most a quarter of what is left above, so that siblings find some too. */
@@ -30,7 +31,10 @@ export class Ledger {
   private readonly shared: SharedTree;
   private first = LIST_END;
 
-  constructor(memory: TreeMemory) {
+  constructor(
+    memory: TreeMemory,
+    private readonly tabs: Tabs,
+  ) {
     this.words = memory.words;
     this.doubles = memory.doubles;
     this.clock = memory.clock;
@@ -80,6 +84,7 @@ export class Ledger {
     words[record + Field.LEDGER_NEXT] = this.first;
     this.first = record;
     words[record + Field.LEDGER_ROOM] = 0;
+    if (this.shared.queues > 1) this.tabs.renew(record);
     if ((words[record + Field.FLAGS]! & (Flag.IS_SHUT | Flag.HAS_CLAIM)) === 0) this.setRoom(record);
   }
 

@@ -14,6 +14,45 @@ export interface ClassStats {
   backlogBytes: number;
 }
 
+export function emptyStats(): ClassStats {
+  return {
+    bytes: 0,
+    packets: 0,
+    drops: 0,
+    lends: 0,
+    borrows: 0,
+    overlimits: 0,
+    backlogPackets: 0,
+    backlogBytes: 0,
+  };
+}
+
+/**
+ * Adds what one worker's tree memory, in its two views, says of a class to `sum`. For any thread: each number is read
+ * whole, and two of them may be a packet apart.
+ */
+export function addClassStats(
+  words: Int32Array,
+  doubles: Float64Array,
+  classIndex: number,
+  sum: ClassStats,
+): void {
+  const record = TreeMemory.recordOf(classIndex);
+  const at = record >> 1;
+  const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
+  const packets = doubles[at + Field.D_PACKETS]!;
+  const borrows = doubles[at + Field.D_BORROWS]!;
+  sum.bytes += doubles[at + Field.D_BYTES]!;
+  sum.packets += packets;
+  sum.drops += doubles[at + Field.D_DROPS]!;
+  sum.lends += isInner ? doubles[at + Field.D_LENDS]! : packets - borrows;
+  sum.borrows += borrows;
+  sum.overlimits += doubles[at + Field.D_OVERLIMITS]!;
+  if (isInner) return;
+  sum.backlogPackets += words[record + Field.BACKLOG_PACKETS]!;
+  sum.backlogBytes += words[record + Field.BACKLOG_BYTES]!;
+}
+
 /**
  * One worker's memory for one tree: the arrays that `layout.ts` describes, and the blocks of feed nodes that
  * inner classes take from it. Shared only so that the control thread can read backlogs and statistics.
@@ -29,6 +68,10 @@ export class TreeMemory {
    */
   readonly clock = new Float64Array(1);
   readonly feedBase: number;
+  /** Which of the two sets of sums over workers counts: 0 or 1. */
+  side = 0;
+  /** The highest class index ever set. */
+  lastIndex = -1;
   #feedTop: number;
   #feedFree: number[] = [];
 
@@ -53,24 +96,11 @@ export class TreeMemory {
     return ((record / Field.CLASS_STRIDE) | 0) - 1;
   }
 
-  /** Counters and backlog of a class, for the control thread. */
+  /** Counters and backlog of a class. */
   statsOf(classIndex: number): ClassStats {
-    const record = TreeMemory.recordOf(classIndex);
-    const at = record >> 1;
-    const { words, doubles } = this;
-    const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
-    const packets = doubles[at + Field.D_PACKETS]!;
-    const borrows = doubles[at + Field.D_BORROWS]!;
-    return {
-      bytes: doubles[at + Field.D_BYTES]!,
-      packets,
-      drops: doubles[at + Field.D_DROPS]!,
-      lends: isInner ? doubles[at + Field.D_LENDS]! : packets - borrows,
-      borrows,
-      overlimits: doubles[at + Field.D_OVERLIMITS]!,
-      backlogPackets: isInner ? 0 : words[record + Field.BACKLOG_PACKETS]!,
-      backlogBytes: isInner ? 0 : words[record + Field.BACKLOG_BYTES]!,
-    };
+    const stats = emptyStats();
+    addClassStats(this.words, this.doubles, classIndex, stats);
+    return stats;
   }
 
   /** Gives an inner class its eight feed nodes. Control path: runs when a class is added, never for a packet. */

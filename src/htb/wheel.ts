@@ -67,8 +67,9 @@ export class TimingWheel {
     let slot: number;
     if (ahead <= 0) slot = this.#soon;
     else if (ahead < SLOTS_0) slot = LEVEL_0 + (dueTick & (SLOTS_0 - 1));
-    // Never the coarse slot that is being handed out now, which a whole turn further on would be.
-    else if (ahead < SPAN_1 * (SLOTS_1 - 1)) slot = LEVEL_1 + ((dueTick >>> BITS_0) & (SLOTS_1 - 1));
+    // By whole windows from this one on: so it is never the coarse slot of either level that is being handed out now.
+    else if (ahead + (this.#tick & (SPAN_1 - 1)) < SPAN_2)
+      slot = LEVEL_1 + ((dueTick >>> BITS_0) & (SLOTS_1 - 1));
     else {
       const clipped = ahead < HORIZON_TICKS ? dueTick : this.#tick + HORIZON_TICKS;
       slot = LEVEL_2 + ((clipped >>> SHIFT_2) & (SLOTS_2 - 1));

@@ -71,8 +71,6 @@ export interface SharedShaper {
   /** By direction. */
   readonly trees: readonly [SharedTree, SharedTree];
   readonly epochWords: Int32Array;
-  /** Trees (of any worker and direction) that still hold a class; an index is free again at 0. */
-  readonly holders: Int32Array;
 }
 
 export function createSharedShaper(capacityClasses: number, queues: number): SharedShaper {
@@ -82,7 +80,6 @@ export function createSharedShaper(capacityClasses: number, queues: number): Sha
     capacityClasses,
     trees: [createSharedTree(capacityClasses, queues), createSharedTree(capacityClasses, queues)],
     epochWords: new Int32Array(new SharedArrayBuffer(epochWords * 4)),
-    holders: new Int32Array(new SharedArrayBuffer(capacityClasses * 4)),
   };
 }
 

@@ -7,6 +7,8 @@
  *   shapes      Float64, Shape.STRIDE a shape   written by the control thread before the epoch that uses it
  *   classWords  Int32, Word.STRIDE a class      written by every worker, only with Atomics
  *   fairWords   Int32, Fair.STRIDE an inner slot written by every worker, only with Atomics
+ *   holds       Int32, a bit for each worker     set by the control thread, cleared by the worker
+ *   generationWords  Int32                       CURRENT: control thread; ADOPTED: each worker its own
  *
  * A *shape* is what classes of one plan have in common: rates, depths, quantum, limits. 24,000 subscribers
  * on twenty plans read twenty shapes, which stay in the first-level cache.
@@ -65,13 +67,13 @@ export const enum Word {
   /** Bucket: the time in wrapping microseconds at which it would be full again (GCRA's theoretical arrival time). */
   RATE_FULL_AT_US = 0,
   CEIL_FULL_AT_US = 1,
-  /** On how many queues the class has registered backlog. */
+  /** On how many queues the class has registered backlog. Two words, one for each side (see `Generation`). */
   PRESENCE = 2,
-  /** Sum of the assured rates that children with registered backlog claim, in CLAIM_UNIT_BPS. */
-  CLAIMS = 3,
+  /** Sum of the assured rates that children with registered backlog claim, in CLAIM_UNIT_BPS. Two words likewise. */
+  CLAIMS = 4,
   /** A leaf's fair clock between the queues it is backlogged on, and when it was last moved. */
-  LEAF_CLOCK = 4,
-  LEAF_CLOCK_AT = 5,
+  LEAF_CLOCK = 6,
+  LEAF_CLOCK_AT = 7,
 }
 
 /** Fair words of an inner class. */
@@ -83,6 +85,19 @@ export const enum Fair {
   WEIGHT = 0,
   CLOCK = 8,
   CLOCK_AT = 16,
+  /** From one side's weights to the other's. */
+  WEIGHT_SIDE = 24,
+}
+
+/**
+ * Generation words. Sums over workers exist twice; a generation uses the side that is its lowest bit, and when a worker
+ * has died the next one begins (see htb/sharing/generation.ts).
+ */
+export const enum Generation {
+  CURRENT = 0,
+  /** The generation each worker's tree has come into: one word in 128 bytes, because each has another writer. */
+  ADOPTED = 32,
+  ADOPTED_STRIDE = 32,
 }
 
 export interface SharedTree {
@@ -93,6 +108,9 @@ export interface SharedTree {
   readonly shapes: Float64Array;
   readonly classWords: Int32Array;
   readonly fairWords: Int32Array;
+  /** `holdWordsPerClass` words a class: one bit for each worker whose tree holds it. An index is free again at 0. */
+  readonly holds: Int32Array;
+  readonly generationWords: Int32Array;
 }
 
 const QUANTUM_BYTES_MAX = 200_000;
@@ -109,5 +127,11 @@ export function createSharedTree(capacityClasses: number, queues: number): Share
     shapes: alignedFloat64(SHAPES_PER_CLASS * slots * Shape.STRIDE),
     classWords: alignedInt32(slots * Word.STRIDE),
     fairWords: alignedInt32(slots * Fair.STRIDE),
+    holds: alignedInt32(slots * holdWordsPerClass(queues)),
+    generationWords: alignedInt32(Generation.ADOPTED + queues * Generation.ADOPTED_STRIDE),
   };
+}
+
+export function holdWordsPerClass(queues: number): number {
+  return (queues + 31) >>> 5;
 }

@@ -10,6 +10,7 @@ import { Htb } from '../../src/htb/htb.js';
 import { Field, Flag } from '../../src/htb/layout.js';
 import { TreeMemory } from '../../src/htb/memory.js';
 import { Packet, PacketPool } from '../../src/htb/packet-pool.js';
+import { sideOf } from '../../src/htb/sharing/generation.js';
 import {
   adoptedWord,
   Change,
@@ -17,7 +18,7 @@ import {
   EpochQueue,
   type SharedShaper,
 } from '../../src/shm/shared-shaper.js';
-import { Direction, Fair, Limit, Word } from '../../src/shm/tree-layout.js';
+import { Direction, Fair, Generation, Limit, type SharedTree, Word } from '../../src/shm/tree-layout.js';
 import type { OracleClass } from '../oracle/htb-oracle.js';
 import type { Rng } from '../oracle/random-tree.js';
 import { checkStructure } from './check-structure.js';
@@ -66,6 +67,34 @@ export class ChurnShaper {
     this.queues = Array.from({ length: queues }, (_, at) => new ChurnQueue(this, at));
   }
 
+  /** The worker of a queue is no more. What it had published stays until `bury` or `restart`. */
+  kill(queue: ChurnQueue): void {
+    this.queues.splice(this.queues.indexOf(queue), 1);
+  }
+
+  /** Takes back what a dead worker had published. */
+  bury(queue: number): void {
+    this.publisher.release(queue, this.nowNs);
+  }
+
+  /** Puts a new worker in a dead one's place. */
+  restart(at: number): ChurnQueue {
+    const queue = new ChurnQueue(this, at);
+    queue.epochs.push(this.publisher.restart(at, this.nowNs));
+    queue.nextStepNs = this.nowNs;
+    this.queues.push(queue);
+    return queue;
+  }
+
+  /** Lets all workers come into the generations that the publisher still has to begin. */
+  finishGenerations(rng: Rng): void {
+    for (let turn = 0; turn < 3; turn++) {
+      this.publisher.reclaim();
+      for (const queue of this.queues) queue.step(rng, 0, 0);
+    }
+    if (this.publisher.hasRemains) throw new Error('remains of a dead worker are still in the sums');
+  }
+
   /** False when there is no room for the classes, and nothing has changed. */
   publish(classes: readonly OracleClass[]): boolean {
     try {
@@ -95,7 +124,7 @@ export class ChurnShaper {
       if (watch.spec.unlimited) continue;
       if (watch.bound === null && this.publisher.oldestAdoptedEpoch() >= watch.sinceEpoch) {
         // Words count whole microseconds.
-        const roundingBytes = ((2 * MICROSECOND * this.queues.length) / 8e9) * watch.spec.ceilBps;
+        const roundingBytes = ((2 * MICROSECOND * this.shared.queues) / 8e9) * watch.spec.ceilBps;
         watch.bound = new CeilBound({
           ...watch.spec,
           cburstBytes: Math.max(1600, watch.spec.cburstBytes) + roundingBytes,
@@ -151,8 +180,9 @@ export class ChurnShaper {
   /** What is still announced though no queue has anything; null when nothing is. */
   leftovers(): string | null {
     for (const tree of this.shared.trees) {
+      const side = currentSide(tree);
       for (let index = 0; index < CAPACITY_CLASSES; index++) {
-        const base = index << Word.SHIFT;
+        const base = (index << Word.SHIFT) + side;
         const presence = tree.classWords[base + Word.PRESENCE];
         if (presence !== 0) return `presence of class ${index} is ${presence}`;
         const claims = tree.classWords[base + Word.CLAIMS];
@@ -160,7 +190,7 @@ export class ChurnShaper {
       }
       for (let slot = 0; slot <= CAPACITY_CLASSES; slot++) {
         for (let prio = 0; prio < Limit.PRIOS; prio++) {
-          const weight = tree.fairWords[(slot << Fair.SHIFT) + Fair.WEIGHT + prio];
+          const weight = tree.fairWords[(slot << Fair.SHIFT) + Fair.WEIGHT + side * Fair.WEIGHT_SIDE + prio];
           if (weight !== 0) return `weight at slot ${slot}, prio ${prio}, is ${weight}`;
         }
       }
@@ -179,8 +209,10 @@ export class ChurnQueue {
   nextStepNs = 0;
   /** Steps until it looks for epochs again. */
   adoptsIn = 0;
+  /** Has classes, and never a packet. */
+  readonly #up: Htb;
   readonly #shaper: ChurnShaper;
-  readonly #queue: number;
+  readonly queue: number;
   readonly #appliers: readonly [ChangeApplier, ChangeApplier];
   readonly #pool = new PacketPool(PACKETS);
   readonly #free = Array.from({ length: PACKETS }, (_, packet) => packet);
@@ -194,15 +226,13 @@ export class ChurnQueue {
 
   constructor(shaper: ChurnShaper, queue: number) {
     this.#shaper = shaper;
-    this.#queue = queue;
+    this.queue = queue;
     const { shared } = shaper;
     this.tree = new Htb(shared.trees[Direction.DOWN], queue, this.#pool);
-    const up = new Htb(shared.trees[Direction.UP], queue, new PacketPool(1));
+    this.#up = new Htb(shared.trees[Direction.UP], queue, new PacketPool(1));
     this.#appliers = [
       new ChangeApplier(this.tree, (index) => this.#letGo(index)),
-      new ChangeApplier(up, (index) => {
-        Atomics.sub(shared.holders, index, 1);
-      }),
+      new ChangeApplier(this.#up),
     ];
   }
 
@@ -214,7 +244,7 @@ export class ChurnQueue {
       // A class that goes at once asks for its counts, one that comes begins them.
       for (let at = 0; at < changes.length; at += Change.STRIDE) this.#noteChange(changes, at);
       applyChanges(changes, this.#appliers);
-      Atomics.store(this.#shaper.shared.epochWords, adoptedWord(this.#queue), next.epoch);
+      Atomics.store(this.#shaper.shared.epochWords, adoptedWord(this.queue), next.epoch);
     }
   }
 
@@ -232,7 +262,9 @@ export class ChurnQueue {
   /** One step of a worker: timers, arrivals, at most `room` departures. */
   step(rng: Rng, arrivals: number, room: number): void {
     const { tree } = this;
+    if (!Number.isFinite(this.#shaper.nowNs)) throw new Error('the clock has run away');
     tree.beginStep(this.#shaper.nowNs);
+    this.#up.beginStep(this.#shaper.nowNs);
     let left = room;
     if (arrivals > 0) left -= this.#arrive(rng, arrivals, room);
     while (left > 0) {
@@ -242,8 +274,9 @@ export class ChurnQueue {
       left--;
     }
     tree.endStep();
+    this.#up.endStep();
     const wrong = checkStructure(tree, CAPACITY_CLASSES);
-    if (wrong !== null) throw new Error(`queue ${this.#queue}: ${wrong}`);
+    if (wrong !== null) throw new Error(`queue ${this.queue}: ${wrong}`);
   }
 
   /** Returns how many passed at once. */
@@ -309,7 +342,7 @@ export class ChurnQueue {
       stats.packets === sent + count.passed &&
       stats.drops === count.dropped;
     if (holds) return;
-    throw new Error(`queue ${this.#queue}, class ${index}: ${JSON.stringify({ count, leaving, stats })}`);
+    throw new Error(`queue ${this.queue}, class ${index}: ${JSON.stringify({ count, leaving, stats })}`);
   }
 
   #look(index: number): { flags: number; stats: ReturnType<TreeMemory['statsOf']> } {
@@ -324,26 +357,29 @@ export class ChurnQueue {
     if (isLeaf) this.#checkCount(index, count, count.enqueued - count.sent);
     if (count.enqueued - count.sent > 1) throw new Error(`class ${index}: packets are missing`);
     this.#counts.delete(index);
-    Atomics.sub(this.#shaper.shared.holders, index, 1);
   }
 
   leftovers(): string | null {
     const { tree } = this;
     const { words } = tree.memory;
-    if (!tree.modes.schedule.isEmpty) return `queue ${this.#queue}: its schedule is not empty`;
-    if (tree.modes.wheel.count !== 0) return `queue ${this.#queue}: ${tree.modes.wheel.count} on its wheel`;
+    if (!tree.modes.schedule.isEmpty) return `queue ${this.queue}: its schedule is not empty`;
+    if (tree.modes.wheel.count !== 0) return `queue ${this.queue}: ${tree.modes.wheel.count} on its wheel`;
     for (let index = 0; index < CAPACITY_CLASSES; index++) {
       const record = TreeMemory.recordOf(index);
       if ((words[record + Field.FLAGS]! & Flag.IS_INNER) === 0) continue;
-      if (words[record + Field.CLAIM_COUNT] !== 0)
-        return `queue ${this.#queue}: class ${index} counts claims`;
+      if (words[record + Field.CLAIM_COUNT] !== 0) return `queue ${this.queue}: class ${index} counts claims`;
       for (let prio = 0; prio < Limit.PRIOS; prio++) {
         const weight = words[words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT];
-        if (weight !== 0) return `queue ${this.#queue}: class ${index} has weight ${weight} at prio ${prio}`;
+        if (weight !== 0) return `queue ${this.queue}: class ${index} has weight ${weight} at prio ${prio}`;
       }
     }
-    return this.#free.length === PACKETS ? null : `queue ${this.#queue}: packets are missing`;
+    return this.#free.length === PACKETS ? null : `queue ${this.queue}: packets are missing`;
   }
+}
+
+/** The side of the sums that counts. */
+export function currentSide(tree: SharedTree): number {
+  return tree.queues === 1 ? 0 : sideOf(tree.generationWords[Generation.CURRENT]!);
 }
 
 function sameCeil(a: OracleClass, b: OracleClass): boolean {

@@ -87,15 +87,9 @@ export class TreeDriver {
     for (let packet = capacityPackets - 1; packet >= 0; packet--) this.#freePackets.push(packet);
     this.tree = new Htb(this.#shared.trees[Direction.DOWN], 0, pool);
     const other = new Htb(this.#shared.trees[Direction.UP], 0, new PacketPool(1));
-    const letGo = (index: number): void => {
-      Atomics.sub(this.#shared.holders, index, 1);
-    };
     this.#appliers = [
-      new ChangeApplier(this.tree, (index) => {
-        this.freed.push(index);
-        letGo(index);
-      }),
-      new ChangeApplier(other, letGo),
+      new ChangeApplier(this.tree, (index) => this.freed.push(index)),
+      new ChangeApplier(other),
     ];
   }
 

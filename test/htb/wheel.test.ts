@@ -30,7 +30,8 @@ function earliestNs(dueNs: number, insertedNs: number): number {
   if (aheadTicks <= 0) return -Infinity;
   if (aheadTicks >= HORIZON_NS / SLOT_NS)
     return Math.floor((tick * SLOT_NS + HORIZON_NS) / SPANS_NS[2]) * SPANS_NS[2];
-  const spanNs = aheadTicks < 2 ** 12 ? SPANS_NS[0] : aheadTicks < 255 * 2 ** 12 ? SPANS_NS[1] : SPANS_NS[2];
+  const windowTicks = aheadTicks + (tick & (2 ** 12 - 1));
+  const spanNs = aheadTicks < 2 ** 12 ? SPANS_NS[0] : windowTicks < 2 ** 20 ? SPANS_NS[1] : SPANS_NS[2];
   return Math.floor(dueNs / spanNs) * spanNs;
 }
 
@@ -110,6 +111,39 @@ wheelSuite('a node put back whenever it is early comes out within a slot of its 
       assert.ok(looks <= 20, `${looks} looks for ${dueNs} ns`);
     }
     assert.ok(nowNs <= dueNs);
+  }
+});
+
+wheelSuite('a node put back while its slot is handed out comes out neither at once nor a turn later', () => {
+  const node = nodeOf(0);
+  const window = 2 ** 12;
+  const turn = 2 ** 20;
+  const near = [-2, -1, 0, 1, 2];
+  const starts = [turn, 2 * turn - window, 63 * turn, 64 * turn].flatMap((at) => near.map((by) => at + by));
+  const aheads = [window, 255 * window, turn - window, turn, 63 * turn].flatMap((at) =>
+    near.map((by) => at + by),
+  );
+  for (const start of starts) {
+    for (const ahead of aheads) {
+      const wheel = wheelOf(1);
+      const where = `inserted at tick ${start} for ${ahead} later`;
+      wheel.advance(start - window - 10);
+      wheel.insert(node, start);
+      const due = start + ahead;
+      let nowTick = start;
+      for (let looks = 0, isOut = false; !isOut; looks++) {
+        wheel.advance(nowTick);
+        for (let popped = wheel.pop(); popped !== 0; popped = wheel.pop()) {
+          assert.ok(looks++ < 20, `${where}: handed out without end`);
+          if (nowTick >= due) isOut = true;
+          else wheel.insert(node, due);
+        }
+        if (isOut) break;
+        assert.ok(nowTick < due, `${where}: late`);
+        nowTick = tickOf(wheel.nextDueNs(nowTick * SLOT_NS));
+        assert.ok(nowTick <= due, `${where}: nothing is due in time`);
+      }
+    }
   }
 });
 

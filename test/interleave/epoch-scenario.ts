@@ -20,6 +20,7 @@ import { Field, Flag } from '../../src/htb/layout.js';
 import { TreeMemory } from '../../src/htb/memory.js';
 import { PacketPool } from '../../src/htb/packet-pool.js';
 import { ClassHashReader } from '../../src/shm/class-hash-reader.js';
+import { letGo } from '../../src/shm/holds.js';
 import {
   adoptedWord,
   createSharedShaper,
@@ -27,7 +28,7 @@ import {
   type PublishedEpoch,
   type SharedShaper,
 } from '../../src/shm/shared-shaper.js';
-import { Direction, Limit, Shape } from '../../src/shm/tree-layout.js';
+import { Direction, Shape } from '../../src/shm/tree-layout.js';
 import type { PlainRule, SharedQueue, World } from './world.js';
 
 export const NOW_NS = 1_000_000_000;
@@ -52,11 +53,12 @@ export function epochWorld(world: World, queues: number, capacity: number, rule:
         shapes: world.float64('shapes', down.shapes.length, rule),
         classWords: world.int32('classWords', down.classWords.length, rule),
         fairWords: world.int32('fairWords', down.fairWords.length),
+        holds: world.int32('holds', capacity),
+        generationWords: world.int32('generations', down.generationWords.length),
       },
-      up,
+      { ...up, holds: world.int32('holds up', capacity) },
     ],
     epochWords: world.int32('epochWords', real.epochWords.length),
-    holders: world.int32('holders', capacity),
   };
   const handedOver = Array.from({ length: queues }, (_, q) => world.queue<PublishedEpoch>(`epochs ${q}`));
   return { shared, handedOver };
@@ -141,10 +143,8 @@ export class EpochWorker {
     this.source = handedOver[queue]!;
     this.#queue = queue;
     this.tree = new Htb(shared.trees[Direction.DOWN], queue, new PacketPool(4));
-    const up = new NoChanges(this.tree, () => {});
-    const down = new ChangeApplier(this.tree, (index) => {
-      Atomics.sub(shared.holders, index, Limit.DIRECTIONS);
-    });
+    const up = new NoChanges(this.tree);
+    const down = new ChangeApplier(this.tree, (index) => letGo(shared.trees[Direction.UP], queue, index));
     this.#appliers = [down, up];
   }
 

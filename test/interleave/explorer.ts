@@ -286,6 +286,7 @@ class Explorer {
     if (access.op === 'store' || access.op === 'exchange') this.#write(state, access.place, access.a);
     else if (access.op === 'add') this.#write(state, access.place, (word + access.a) | 0);
     else if (access.op === 'sub') this.#write(state, access.place, (word - access.a) | 0);
+    else if (access.op === 'and') this.#write(state, access.place, word & access.a);
     else if (access.op === 'compareExchange' && word === access.a) this.#write(state, access.place, access.b);
     return this.#scenario.ignoresResult?.(access) || access.op === 'store' ? Number.NaN : word;
   }

@@ -165,12 +165,7 @@ class Shaper {
     this.#enqueued = new Float64Array(shared.capacityClasses);
     this.#sent = new Float64Array(shared.capacityClasses);
     this.#dropped = new Float64Array(shared.capacityClasses);
-    this.#appliers = [
-      new ChangeApplier(this.#tree, (index) => this.#letGo(index)),
-      new ChangeApplier(up, (index) => {
-        Atomics.sub(shared.holders, index, 1);
-      }),
-    ];
+    this.#appliers = [new ChangeApplier(this.#tree, (index) => this.#letGo(index)), new ChangeApplier(up)];
   }
 
   run(): ShaperReport {
@@ -267,8 +262,6 @@ class Shaper {
     this.#sent[index] = 0;
     this.#dropped[index] = 0;
     this.#total.freed++;
-    // Tells the publisher that this tree is done with the class.
-    Atomics.sub(this.#task.shared.holders, index, 1);
   }
 }
 

@@ -40,6 +40,7 @@ export function exploredTree(world: World, queues: number): SharedTree {
     ...tree,
     classWords: world.int32('classWords', tree.classWords.length),
     fairWords: world.int32('fairWords', tree.fairWords.length),
+    generationWords: world.int32('generations', tree.generationWords.length),
   };
 }
 
@@ -53,6 +54,7 @@ export function localTree(shared: SharedTree, queue: number): TreeMemory {
     words[record + Field.FLAGS] = Flag.IS_PRESENT | Flag.HAS_CLAIM | (isInner ? Flag.IS_INNER : 0);
     words[record + Field.PARENT] = PARENTS[i]! < 0 ? 0 : TreeMemory.recordOf(PARENTS[i]!);
     words[record + Field.SHAPE] = i << Shape.SHIFT;
+    memory.lastIndex = i;
     if (!isInner) continue;
     words[record + Field.FAIR_SLOT] = i + 1;
     memory.takeFeeds(record);

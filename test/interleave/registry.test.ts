@@ -3,27 +3,11 @@ import { Field } from '../../src/htb/layout.js';
 import { TreeMemory } from '../../src/htb/memory.js';
 import { Registry } from '../../src/htb/sharing/registry.js';
 import { type SharedTree, Word } from '../../src/shm/tree-layout.js';
-import { catchCanary, type Ending, exploreAll, type Scenario } from './explorer.js';
-import {
-  CLASSES,
-  classWord,
-  exploredTree,
-  HOUSE,
-  localTree,
-  SITE,
-  U1,
-  U2,
-  weightWord,
-} from './local-tree.js';
+import { catchCanary, exploreAll, type Scenario } from './explorer.js';
+import { CLASSES, exploredTree, localTree, U1, U2 } from './local-tree.js';
+import { type Published, publishedOf, sumsProblem } from './published.js';
 
 const test = suite('interleavings of the registry');
-
-/** What a worker's own records say it has published, to be compared with the shared sums. */
-interface Published {
-  presence: number[];
-  claims: number[];
-  weights: number[];
-}
 
 type Act = (registry: Registry, leaf: number) => void;
 const announce: Act = (registry, leaf) => registry.registerPresence(leaf);
@@ -34,43 +18,11 @@ const withdraw: Act = (registry, leaf) => registry.unregister(leaf);
 
 type Deed = readonly [act: Act, classIndex: number];
 
-function publishedOf({ words }: TreeMemory): Published {
-  const published: Published = { presence: [0, 0, 0, 0], claims: [0, 0, 0, 0], weights: [0, 0, 0, 0] };
-  for (const classIndex of [HOUSE, U1, U2]) {
-    const record = TreeMemory.recordOf(classIndex);
-    const holder = words[record + Field.CLAIM_HOLDER]!;
-    if (holder === 0) continue;
-    published.presence[classIndex]! += 1;
-    if (classIndex === HOUSE) published.presence[SITE]! += 1;
-    published.claims[TreeMemory.classIndexOf(holder)]! += words[record + Field.CLAIM_PUBLISHED]!;
-  }
-  for (const classIndex of [U1, U2]) {
-    const weight = words[TreeMemory.recordOf(classIndex) + Field.WEIGHT_PUBLISHED]!;
-    for (const above of [HOUSE, SITE]) published.weights[above]! += weight;
-  }
-  return published;
-}
-
 function act(shared: SharedTree, queue: number, deeds: readonly Deed[], Kind: typeof Registry): Published {
   const memory = localTree(shared, queue);
   const registry = new Kind(memory);
   for (const [deed, classIndex] of deeds) deed(registry, TreeMemory.recordOf(classIndex));
   return publishedOf(memory);
-}
-
-/** The shared sums must be those of all workers' records, which are all zero when everything was withdrawn. */
-function sumsProblem(shared: SharedTree, { results, read }: Ending): string | null {
-  for (const classIndex of [SITE, HOUSE, U1, U2]) {
-    const sum = (of: keyof Published): number =>
-      (results as Published[]).reduce((total, published) => total + published[of][classIndex]!, 0);
-    const presence = read(shared.classWords, classWord(classIndex, Word.PRESENCE));
-    const claims = read(shared.classWords, classWord(classIndex, Word.CLAIMS));
-    const weight = read(shared.fairWords, weightWord(classIndex));
-    if (presence !== sum('presence')) return `presence of class ${classIndex}: ${presence}`;
-    if (claims !== sum('claims')) return `claims at class ${classIndex}: ${claims}, not ${sum('claims')}`;
-    if (weight !== sum('weights')) return `weight at class ${classIndex}: ${weight}, not ${sum('weights')}`;
-  }
-  return null;
 }
 
 /** Class words are the first array of the world. */
@@ -96,7 +48,7 @@ function deeds(lists: readonly (readonly Deed[])[], Kind: typeof Registry = Regi
             [presence, claims, weights].some((sums) => sums.some((value) => value !== 0)),
           );
           if (isWithdrawn && isAnyLeft) return 'not all was withdrawn';
-          return sumsProblem(shared, ending);
+          return sumsProblem(shared, ending.read, ending.results as Published[]);
         },
       };
     },

@@ -21,7 +21,7 @@ export const QUIET: PlainRule = () => 'quiet';
 /** A word, or the numbers of the objects in a queue, oldest first. */
 export type Value = number | string;
 
-export type Op = 'load' | 'store' | 'add' | 'sub' | 'exchange' | 'compareExchange' | 'push' | 'take';
+export type Op = 'load' | 'store' | 'add' | 'sub' | 'and' | 'exchange' | 'compareExchange' | 'push' | 'take';
 
 export interface Access {
   readonly op: Op;
@@ -262,6 +262,7 @@ export class World {
       store: (array: object, index: number, value: number) => at('store', array, index, value),
       add: (array: object, index: number, value: number) => at('add', array, index, value),
       sub: (array: object, index: number, value: number) => at('sub', array, index, value),
+      and: (array: object, index: number, value: number) => at('and', array, index, value),
       exchange: (array: object, index: number, value: number) => at('exchange', array, index, value),
       compareExchange: (array: object, index: number, expected: number, replacement: number) =>
         at('compareExchange', array, index, expected, replacement),

@@ -12,6 +12,11 @@
 
 /** Largest debt a word can express; also "no limit" for `drawBucket`. */
 export const DEBT_US_MAX = 0x3fffffff;
+/**
+ * The most that one packet costs a bucket, a minute, as sch_htb bounds debts by its `mbuffer`. Only claims that add up
+ * to many thousand times an ancestor's rate come there; without a bound the word would wrap.
+ */
+export const COST_NS_MAX = 60e9;
 
 /**
  * Charges `costUs` if the bucket's debt is at most `maxDebtUs`. Returns the debt before the charge (0 when it

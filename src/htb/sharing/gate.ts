@@ -35,6 +35,7 @@ export class Gate {
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
   readonly #fairWords: Int32Array;
+  readonly #memory: TreeMemory;
   #fill = 0;
   #fillNs = 0;
   /** Until a bucket is so full that nobody is held back. */
@@ -42,6 +43,7 @@ export class Gate {
   #rank = 0;
 
   constructor(memory: TreeMemory) {
+    this.#memory = memory;
     this.#words = memory.words;
     this.#clock = memory.clock;
     this.#doubles = memory.doubles;
@@ -58,7 +60,7 @@ export class Gate {
     const feed = this.#words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
     const fair = this.#words[record + Field.FAIR_SLOT]! << Fair.SHIFT;
     const own = this.#words[feed + Field.FEED_WEIGHT]!;
-    const all = Atomics.load(this.#fairWords, fair + Fair.WEIGHT + prio);
+    const all = this.#weightOf(fair, prio);
     if (!this.#isContended(record, fair, prio, own, all)) return 0;
     const part = own > weight ? own : weight;
     const shape = this.#words[record + Field.SHAPE]!;
@@ -73,7 +75,7 @@ export class Gate {
   feedWaits(record: number, prio: number, lends: boolean): number {
     const feed = this.#words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
     const fair = this.#words[record + Field.FAIR_SLOT]! << Fair.SHIFT;
-    const all = Atomics.load(this.#fairWords, fair + Fair.WEIGHT + prio);
+    const all = this.#weightOf(fair, prio);
     if (!this.#isContended(record, fair, prio, this.#words[feed + Field.FEED_WEIGHT]!, all)) return 0;
     this.#measure(record, lends);
     return this.#feedWait(feed, fair, prio, 0);
@@ -98,13 +100,18 @@ export class Gate {
     let rank = 0;
     const feeds = this.#words[record + Field.FEEDS]!;
     for (let higher = 0; higher < prio; higher++) {
-      const weight = Atomics.load(this.#fairWords, fair + Fair.WEIGHT + higher);
+      const weight = this.#weightOf(fair, higher);
       if (weight === 0) continue;
       rank++;
       if (weight > this.#words[feeds + (higher << Field.FEED_SHIFT) + Field.FEED_WEIGHT]!) contended = true;
     }
     this.#rank = rank;
     return contended;
+  }
+
+  /** The weight of all borrowers of a prio, whatever worker they wait at. */
+  #weightOf(fair: number, prio: number): number {
+    return Atomics.load(this.#fairWords, fair + Fair.WEIGHT + this.#memory.side * Fair.WEIGHT_SIDE + prio);
   }
 
   /** Fill of the bucket that limits the class, from 0 (gives nothing) to 1 (full), and the time it takes to fill. */

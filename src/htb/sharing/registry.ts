@@ -7,12 +7,14 @@
  *
  * All are sums in shared words, kept by batched differences. The worker remembers what it has published for
  * each class and takes back exactly that, so sums never drift, whatever order workers adopt changes in.
+ * When a worker has died the sums begin anew (see generation.ts), and each announces what it has once more.
  * Only a leaf whose backlog outlasts a step is announced, and it is withdrawn when it has been empty for
  * LINGER_NS, so a leaf that sends now and then causes no traffic here.
  */
-import { Fair, Shape, Word } from '../../shm/tree-layout.js';
+import { Fair, Generation, Limit, Shape, Word } from '../../shm/tree-layout.js';
 import { Field, Flag } from '../layout.js';
 import { TreeMemory } from '../memory.js';
+import { generationWord, sideOf } from './generation.js';
 
 export const LINGER_NS = 1_000_000;
 /** How long a worker uses a claim factor before it looks again. */
@@ -27,8 +29,11 @@ export class Registry {
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
   readonly #fairWords: Int32Array;
+  readonly #memory: TreeMemory;
+  #generation = 0;
 
   constructor(memory: TreeMemory) {
+    this.#memory = memory;
     this.#words = memory.words;
     this.#clock = memory.clock;
     this.#doubles = memory.doubles;
@@ -42,7 +47,7 @@ export class Registry {
     const words = this.#words;
     words[leaf + Field.FLAGS]! |= Flag.IS_REGISTERED;
     if ((words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) this.addClaims(leaf);
-    else Atomics.add(this.#classWords, this.#classWord(leaf, Word.PRESENCE), 1);
+    else Atomics.add(this.#classWords, this.#sumWord(leaf, Word.PRESENCE), 1);
   }
 
   /** Announces a leaf that waits to borrow to all its ancestors. */
@@ -58,14 +63,14 @@ export class Registry {
     if ((flags & Flag.IS_WEIGHTED) !== 0) this.publishWeight(leaf, 0);
     if ((flags & Flag.IS_REGISTERED) !== 0) {
       if ((flags & Flag.IS_CLAIMING) !== 0) this.dropClaims(leaf);
-      else Atomics.sub(this.#classWords, this.#classWord(leaf, Word.PRESENCE), 1);
+      else Atomics.sub(this.#classWords, this.#sumWord(leaf, Word.PRESENCE), 1);
     }
     words[leaf + Field.FLAGS] = words[leaf + Field.FLAGS]! & ~(Flag.IS_WEIGHTED | Flag.IS_REGISTERED);
   }
 
   /** On how many queues the leaf has backlog, this one included. */
   presence(record: number): number {
-    const count = Atomics.load(this.#classWords, this.#classWord(record, Word.PRESENCE));
+    const count = Atomics.load(this.#classWords, this.#sumWord(record, Word.PRESENCE));
     return count > 1 ? count : 1;
   }
 
@@ -73,7 +78,7 @@ export class Registry {
   weightNow(leaf: number): number {
     const weight = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
     const isCounted = (this.#words[leaf + Field.FLAGS]! & Flag.IS_REGISTERED) !== 0;
-    const announced = Atomics.load(this.#classWords, this.#classWord(leaf, Word.PRESENCE));
+    const announced = Atomics.load(this.#classWords, this.#sumWord(leaf, Word.PRESENCE));
     const queues = isCounted ? announced : announced + 1;
     return Math.max(1, Math.round(weight / Math.max(1, queues)));
   }
@@ -93,9 +98,8 @@ export class Registry {
     const words = this.#words;
     for (let a = from; a !== 0; a = words[a + Field.PARENT]!) {
       words[words[a + Field.FEEDS]! + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT]! += difference;
-      const fair = (words[a + Field.FAIR_SLOT]! << Fair.SHIFT) + Fair.WEIGHT + prio;
       // Read by gates of other workers; a sum that is a little old only shifts shares for a moment.
-      Atomics.add(this.#fairWords, fair, difference);
+      Atomics.add(this.#fairWords, this.#weightWord(a, prio), difference);
     }
   }
 
@@ -111,7 +115,7 @@ export class Registry {
     if (nowNs - doubles[at + Field.D_CLAIM_FACTOR_AT_NS]! < FACTOR_FRESH_NS)
       return doubles[at + Field.D_CLAIM_FACTOR]!;
     const own = this.#shapes[this.#words[record + Field.SHAPE]! + Shape.CLAIM]!;
-    const claims = Atomics.load(this.#classWords, this.#classWord(record, Word.CLAIMS)) >>> 0;
+    const claims = Atomics.load(this.#classWords, this.#sumWord(record, Word.CLAIMS)) >>> 0;
     let factor = this.claimFactor(this.#words[record + Field.PARENT]!);
     if (own > 0 && claims > own) factor *= (claims / own) * CLAIM_MARGIN;
     doubles[at + Field.D_CLAIM_FACTOR] = factor;
@@ -125,14 +129,14 @@ export class Registry {
     let record = from;
     for (;;) {
       words[record + Field.FLAGS]! |= Flag.IS_CLAIMING;
-      const queues = Atomics.add(this.#classWords, this.#classWord(record, Word.PRESENCE), 1) + 1;
+      const queues = Atomics.add(this.#classWords, this.#sumWord(record, Word.PRESENCE), 1) + 1;
       const holder = this.#claimHolder(record);
       words[record + Field.CLAIM_HOLDER] = holder;
       if (holder === 0) return;
       const part = this.#claimPart(record, queues);
       words[record + Field.CLAIM_PUBLISHED] = part;
       // Read by claimFactor in other workers. Sums commute, so their order does not matter.
-      if (part !== 0) Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), part);
+      if (part !== 0) Atomics.add(this.#classWords, this.#sumWord(holder, Word.CLAIMS), part);
       words[holder + Field.CLAIM_COUNT]! += 1;
       if (words[holder + Field.CLAIM_COUNT] !== 1) return;
       record = holder;
@@ -145,13 +149,13 @@ export class Registry {
     let record = from;
     for (;;) {
       words[record + Field.FLAGS]! &= ~Flag.IS_CLAIMING;
-      Atomics.sub(this.#classWords, this.#classWord(record, Word.PRESENCE), 1);
+      Atomics.sub(this.#classWords, this.#sumWord(record, Word.PRESENCE), 1);
       const holder = words[record + Field.CLAIM_HOLDER]!;
       if (holder === 0) return;
       const part = words[record + Field.CLAIM_PUBLISHED]!;
       words[record + Field.CLAIM_PUBLISHED] = 0;
       words[record + Field.CLAIM_HOLDER] = 0;
-      if (part !== 0) Atomics.sub(this.#classWords, this.#classWord(holder, Word.CLAIMS), part);
+      if (part !== 0) Atomics.sub(this.#classWords, this.#sumWord(holder, Word.CLAIMS), part);
       words[holder + Field.CLAIM_COUNT]! -= 1;
       if (words[holder + Field.CLAIM_COUNT] !== 0) return;
       record = holder;
@@ -170,7 +174,7 @@ export class Registry {
       const part = this.#claimPart(record, this.presence(record));
       const difference = part - words[record + Field.CLAIM_PUBLISHED]!;
       words[record + Field.CLAIM_PUBLISHED] = part;
-      if (difference !== 0) Atomics.add(this.#classWords, this.#classWord(holder, Word.CLAIMS), difference);
+      if (difference !== 0) Atomics.add(this.#classWords, this.#sumWord(holder, Word.CLAIMS), difference);
       record = holder;
     }
   }
@@ -189,7 +193,49 @@ export class Registry {
     return a;
   }
 
-  #classWord(record: number, word: number): number {
-    return (TreeMemory.classIndexOf(record) << Word.SHIFT) + word;
+  /** Comes into the present generation, if it is another than before. To be called when a step begins. */
+  followGeneration(): void {
+    // Pairs with the store in beginGeneration: the sums of a new generation are at nothing when it is seen.
+    const generation = Atomics.load(this.#memory.shared.generationWords, Generation.CURRENT);
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#join(generation);
+  }
+
+  /** Adds all that it has announced to the sums of `generation`. */
+  #join(generation: number): void {
+    const memory = this.#memory;
+    memory.side = sideOf(generation);
+    for (let index = 0; index <= memory.lastIndex; index++) {
+      const record = TreeMemory.recordOf(index);
+      if ((this.#words[record + Field.FLAGS]! & Flag.IS_PRESENT) !== 0) this.#announceAgain(record);
+    }
+    // Tells the control thread that this tree has touched the other side for the last time.
+    Atomics.store(memory.shared.generationWords, generationWord(memory.queue), generation);
+  }
+
+  #announceAgain(record: number): void {
+    const words = this.#words;
+    const flags = words[record + Field.FLAGS]!;
+    const isInner = (flags & Flag.IS_INNER) !== 0;
+    if ((flags & (isInner ? Flag.IS_CLAIMING : Flag.IS_REGISTERED)) !== 0)
+      Atomics.add(this.#classWords, this.#sumWord(record, Word.PRESENCE), 1);
+    const holder = words[record + Field.CLAIM_HOLDER]!;
+    const claim = words[record + Field.CLAIM_PUBLISHED]!;
+    if (holder !== 0 && claim !== 0) Atomics.add(this.#classWords, this.#sumWord(holder, Word.CLAIMS), claim);
+    if (!isInner) return;
+    for (let prio = 0; prio < Limit.PRIOS; prio++) {
+      const weight = words[words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT]!;
+      if (weight !== 0) Atomics.add(this.#fairWords, this.#weightWord(record, prio), weight);
+    }
+  }
+
+  #sumWord(record: number, word: Word.PRESENCE | Word.CLAIMS): number {
+    return (TreeMemory.classIndexOf(record) << Word.SHIFT) + word + this.#memory.side;
+  }
+
+  #weightWord(record: number, prio: number): number {
+    const slot = this.#words[record + Field.FAIR_SLOT]! << Fair.SHIFT;
+    return slot + Fair.WEIGHT + this.#memory.side * Fair.WEIGHT_SIDE + prio;
   }
 }

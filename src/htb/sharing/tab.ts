@@ -5,7 +5,7 @@
 import { Shape, Word } from '../../shm/tree-layout.js';
 import { Field } from '../layout.js';
 import { TreeMemory } from '../memory.js';
-import { bucketDebtUs, DEBT_US_MAX, drawBucket, returnToBucket } from './bucket.js';
+import { bucketDebtUs, COST_NS_MAX, DEBT_US_MAX, drawBucket, returnToBucket } from './bucket.js';
 
 export class Tabs {
   readonly #words: Int32Array;
@@ -48,11 +48,31 @@ export class Tabs {
   drawRate(record: number, bytes: number, factor: number, isLimited: boolean): boolean {
     const shapes = this.#shapes;
     const shape = this.#words[record + Field.SHAPE]!;
-    const costNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]! * factor;
+    const costNs = Math.min(bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]! * factor, COST_NS_MAX);
     if (this.#doubles[(record >> 1) + Field.D_RATE_TAB_NS]! + costNs <= shapes[shape + Shape.RATE_TAB_NS]!)
       return true;
     const limitNs = isLimited ? shapes[shape + Shape.RATE_LIMIT_NS]! : Number.POSITIVE_INFINITY;
     return this.#draw(record, Field.D_RATE_FULL_AT_NS, Word.RATE_FULL_AT_US, costNs, limitNs);
+  }
+
+  /** Room for `bytes` on both buckets of a class that pays for itself. False when one refuses; nothing is charged then. */
+  drawOwn(record: number, bytes: number): boolean {
+    if (this.drawCeil(record, bytes, Shape.CEIL_LIMIT_NS) && this.drawRate(record, bytes, 1, true))
+      return true;
+    this.giveBack(record);
+    return false;
+  }
+
+  /** Pays a tab that is half used up, and looks at the shared words. */
+  renew(record: number): void {
+    const at = record >> 1;
+    const doubles = this.#doubles;
+    const shape = this.#words[record + Field.SHAPE]!;
+    const isCeilHigh = doubles[at + Field.D_CEIL_TAB_NS]! * 2 > this.#shapes[shape + Shape.CEIL_TAB_NS]!;
+    const isRateHigh = doubles[at + Field.D_RATE_TAB_NS]! * 2 > this.#shapes[shape + Shape.RATE_TAB_NS]!;
+    if (!isCeilHigh && !isRateHigh) return;
+    this.settle(record);
+    this.refresh(record);
   }
 
   /** Looks at the shared words again. */
