@@ -7,6 +7,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import type { DoctorOptions } from './doctor.js';
+import type { LabVerbOptions } from './lab.js';
 import { reportFailure } from './output.js';
 
 // The compiled file is dist/src/cli/main.js, three folders below the package.
@@ -20,6 +22,48 @@ function createProgram(): Command {
     .exitOverride()
     // Commander's own lines have another form; reportFailure writes the one line that weir promises.
     .configureOutput({ writeErr: () => {} });
+  program
+    .command('daemon')
+    .description('shapes inline until SIGTERM; SIGHUP re-reads the classes')
+    .option('--config <file>', 'configuration, JSON or YAML; without it the environment says all')
+    .option('--print-config', 'print the effective configuration and end')
+    .action(async (options: { config?: string; printConfig?: boolean }) => {
+      const { runDaemonVerb } = await import('./daemon.js');
+      process.exitCode = await runDaemonVerb(options);
+    });
+  program
+    .command('stats')
+    .description('counters of the running daemon')
+    .option('--class <id>', 'only this class')
+    .option('--json', 'print one JSON document')
+    .option('--config <file>', 'configuration of the daemon, for its socket')
+    .option('--socket <path>', "the daemon's control socket")
+    .action(async (options: { class?: string; json?: boolean; config?: string; socket?: string }) => {
+      const { runStats } = await import('./stats.js');
+      process.exitCode = await runStats(options);
+    });
+  program
+    .command('lab')
+    .description('a network of namespaces with weir inline: sends traffic, shows what happens, judges it')
+    .option('--seconds <n>', 'how long traffic is sent', '20')
+    .option('--users <n>', 'subscribers', '24000')
+    .option('--seed <n>', 'seed of the plan', '1')
+    .option('--json', 'print one JSON document')
+    .action(async (options: LabVerbOptions) => {
+      const { runLabVerb } = await import('./lab.js');
+      process.exitCode = await runLabVerb(options);
+    });
+  program
+    .command('doctor')
+    .description('what on this machine hinders shaping, and the command that mends it')
+    .option('--config <file>', 'configuration that names the ports')
+    .option('--inside <device>', 'port toward the subscribers')
+    .option('--outside <device>', 'port toward the uplink')
+    .option('--json', 'print one JSON document')
+    .action(async (options: DoctorOptions) => {
+      const { runDoctor } = await import('./doctor.js');
+      process.exitCode = await runDoctor(options);
+    });
   program
     .command('sim')
     .description('runs the real tree and buckets on N queues in virtual time')
@@ -55,6 +99,20 @@ function createProgram(): Command {
     .action(async (options: Record<string, string | boolean>) => {
       const { runBenchFlows } = await import('./bench.js');
       process.exitCode = await runBenchFlows(options);
+    });
+  bench
+    .command('inline')
+    .description('the daemon on a wire of veth pairs beside a minimal AF_XDP forwarder; needs root')
+    .option('--classes <n>', 'leaf classes, each with an address', '24000')
+    .option('--queues <n>', 'queues and workers', '1')
+    .option('--size <bytes>', 'layer-2 bytes of a frame', '64')
+    .option('--runs <n>', 'interleaved runs', '3')
+    .option('--seconds <s>', 'measured time of each load', '3')
+    .option('--backend <name>', 'xdp or packet', 'xdp')
+    .option('--json', 'print one JSON document')
+    .action(async (options: Record<string, string | boolean>) => {
+      const { runBenchInline } = await import('./bench.js');
+      process.exitCode = await runBenchInline(options);
     });
   return program;
 }

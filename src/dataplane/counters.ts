@@ -17,5 +17,9 @@ export const enum Counter {
   /** Steps, and steps that moved a packet. */
   STEPS = 9,
   BUSY_STEPS = 10,
+  /** Packets of bypass prefixes, where this worker and not the kernel lets them pass. */
+  BYPASS_PACKETS = 11,
+  /** Dropped by the policy for unknown traffic because it is IP that could not be read. */
+  DROP_PARSE = 12,
   COUNT = 16,
 }

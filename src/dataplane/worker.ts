@@ -33,6 +33,7 @@ import {
 } from './batch.js';
 import { Counter } from './counters.js';
 import { FlowTable } from './flow-table.js';
+import { isNonIp } from './non-ip.js';
 import { Parser } from './parse.js';
 
 /** What happens to traffic of no class. A default class in the tree file takes precedence for IP traffic. */
@@ -57,7 +58,15 @@ export interface WorkerOptions {
   readonly flowIdleMs?: number;
   readonly seed: number;
   readonly unknownPolicy?: UnknownPolicy;
+  /**
+   * Class hash of the prefixes whose traffic is not shaped, made in epoch BYPASS_EPOCH; null when there are none or
+   * the kernel keeps them away.
+   */
+  readonly bypassHash?: SharedArrayBuffer | null;
 }
+
+/** Bypass prefixes never change while a worker lives, so one epoch sees them all. */
+export const BYPASS_EPOCH = 1;
 
 // Imported constants are looked up at each use; the engine folds a module's own into the code.
 const BATCH = BATCH_MAX;
@@ -69,6 +78,8 @@ const NONE = CLASS_NONE;
 
 export class Worker {
   readonly counters = new Float64Array(new SharedArrayBuffer(Counter.COUNT * 8));
+  /** The time of the step, in [0]: a double handed from function to function is boxed where it is not inlined. */
+  readonly clock = new Float64Array(1);
   /** By direction: `Direction.DOWN`, `Direction.UP`. */
   readonly trees: readonly [Htb, Htb];
   readonly parser: Parser;
@@ -81,6 +92,9 @@ export class Worker {
   private readonly frameShift: number;
   private readonly capturedMax: number;
   private readonly passesUnknown: boolean;
+  private readonly umem: Uint8Array;
+  private readonly bypass: ClassHashReader | null;
+  private receives = true;
   private readonly appliers: readonly [ChangeApplier, ChangeApplier];
   private readonly batch = new PacketBatch();
   /** Stack of free frames, by number. */
@@ -103,6 +117,8 @@ export class Worker {
     this.frameShift = Math.log2(options.frameBytes);
     this.capturedMax = options.frameBytes;
     this.passesUnknown = options.unknownPolicy !== 'drop';
+    this.umem = options.umem;
+    this.bypass = options.bypassHash ? new ClassHashReader(options.bypassHash) : null;
     this.parser = new Parser(options.umem);
     this.flows = new FlowTable({
       capacityFlows: options.capacityFlows,
@@ -114,11 +130,7 @@ export class Worker {
       new Htb(shared.trees[Direction.DOWN], queue, this.pool),
       new Htb(shared.trees[Direction.UP], queue, this.pool),
     ];
-    const freed = (classIndex: number): void => {
-      // Tells the publisher that this tree is done with the class; it reads the word before it reuses the index.
-      Atomics.sub(shared.holders, classIndex, 1);
-    };
-    this.appliers = [new ChangeApplier(this.trees[0], freed), new ChangeApplier(this.trees[1], freed)];
+    this.appliers = [new ChangeApplier(this.trees[0]), new ChangeApplier(this.trees[1])];
     this.free = new Int32Array(options.frames);
     for (let frame = options.frames - 1; frame >= 0; frame--) this.free[this.freeCount++] = frame;
   }
@@ -138,19 +150,31 @@ export class Worker {
    * the packets taken in and sent out; 0 means that nothing happens until `nextDueNs` or a new frame.
    */
   step(nowNs: number): number {
+    this.clock[0] = nowNs;
+    return this.stepNow();
+  }
+
+  /** The same at the time in `clock`: for a loop that must not leave garbage. */
+  stepNow(): number {
+    const nowNs = this.clock[0]!;
     this.moved = 0;
     const published = Atomics.load(this.shared.epochWords, EpochWord.PUBLISHED);
     if (published !== this.epoch) this.adopt(published, nowNs);
     this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
     this.recycle(this.ports[Port.INSIDE]);
     this.recycle(this.ports[Port.OUTSIDE]);
-    this.trees[Direction.DOWN].beginStep(nowNs);
-    this.trees[Direction.UP].beginStep(nowNs);
+    for (let d = 0; d < 2; d++) {
+      const tree = this.trees[d as Direction];
+      tree.memory.clock[0] = nowNs;
+      tree.resume();
+    }
     // What was waiting goes first, and then no longer stands in the way of packets that may pass at once.
     this.transmit(Port.INSIDE, Direction.DOWN);
     this.transmit(Port.OUTSIDE, Direction.UP);
-    this.receive(Port.INSIDE, Direction.UP, nowNs);
-    this.receive(Port.OUTSIDE, Direction.DOWN, nowNs);
+    if (this.receives) {
+      this.receive(Port.INSIDE, Direction.UP);
+      this.receive(Port.OUTSIDE, Direction.DOWN);
+    }
     this.transmit(Port.INSIDE, Direction.DOWN);
     this.transmit(Port.OUTSIDE, Direction.UP);
     this.trees[Direction.DOWN].endStep();
@@ -158,6 +182,11 @@ export class Worker {
     this.counters[Counter.STEPS]! += 1;
     if (this.moved > 0) this.counters[Counter.BUSY_STEPS]! += 1;
     return this.moved;
+  }
+
+  /** From now on `step` takes nothing in and only sends what is queued. */
+  stopReceiving(): void {
+    this.receives = false;
   }
 
   /** When `step` will have something to do if no frame arrives: `nowNs` if at once, Infinity if never. */
@@ -210,7 +239,7 @@ export class Worker {
     this.freeCount = freeCount;
   }
 
-  private receive(port: Port, direction: Direction, nowNs: number): void {
+  private receive(port: Port, direction: Direction): void {
     const rx = this.ports[port].rx;
     const batch = this.batch;
     const count = rx.peek(BATCH);
@@ -230,14 +259,14 @@ export class Worker {
     this.counters[Counter.RX_BYTES]! += bytes;
     this.moved += count;
     this.parser.parse(batch, count);
-    this.classify(port, direction, count, nowNs);
+    this.classify(port, direction, count);
     this.enqueue(port, direction, count);
   }
 
   /** Finds the class of each packet of the batch: in the flow table, else in the class hash. */
-  private classify(port: Port, direction: Direction, count: number, nowNs: number): void {
+  private classify(port: Port, direction: Direction, count: number): void {
     const { kind, key, classIndex } = this.batch;
-    const nowMs = (nowNs / 1_000_000) | 0;
+    const nowMs = (this.clock[0]! / 1_000_000) | 0;
     const flowEpoch = (this.mapEpoch + this.portEpoch) | 0;
     this.flows.lookupBatch(this.batch, count, port, flowEpoch, nowMs);
     for (let i = 0; i < count; i++) {
@@ -258,15 +287,35 @@ export class Worker {
           );
         }
       }
-      if (found < 0) found = this.defaultClass;
+      if (found < 0 || this.bypass !== null) found = this.orUnclassed(found, i);
       classIndex[i] = found;
       this.flows.insert(this.batch, i, port, flowEpoch, nowMs, found, 1 - port);
     }
   }
 
+  /** The class of packet `i` when the class hash said `found`: none for a bypassed one, the default for an unknown one. */
+  private orUnclassed(found: number, i: number): number {
+    if (this.bypass !== null && this.isBypassed(this.bypass, i)) return NONE;
+    return found < 0 ? this.defaultClass : found;
+  }
+
+  /** Whether packet `i` comes from or goes to a bypass prefix. */
+  private isBypassed(bypass: ClassHashReader, i: number): boolean {
+    const { kind, key } = this.batch;
+    const at = i << KEY_SHIFT;
+    if (kind[i] === IPV4)
+      return bypass.lookup4(key[at]!, BYPASS_EPOCH) >= 0 || bypass.lookup4(key[at + 1]!, BYPASS_EPOCH) >= 0;
+    if (kind[i] !== IPV6) return false;
+    for (let word = at; word < at + 8; word += 4) {
+      if (bypass.lookup6(key[word]!, key[word + 1]!, key[word + 2]!, key[word + 3]!, BYPASS_EPOCH) >= 0)
+        return true;
+    }
+    return false;
+  }
+
   /** Sends what may leave at once, queues or drops the rest. */
   private enqueue(port: Port, direction: Direction, count: number): void {
-    const { addr, lenBytes, classIndex, kind, passes } = this.batch;
+    const { addr, lenBytes, classIndex, passes } = this.batch;
     const tree = this.trees[direction];
     const packets = this.pool.words;
     const shift = this.frameShift;
@@ -286,7 +335,7 @@ export class Worker {
     for (let i = 0; i < count; i++) {
       const len = lenBytes[i]!;
       const index = classIndex[i]!;
-      if (passes[i] !== 0 || (index === NONE && this.mayPassUnknown(kind[i]!))) {
+      if (passes[i] !== 0 || (index === NONE && this.mayPassUnclassed(i))) {
         if (passed < room) {
           tx.write(at + passed++, addr[i]!, len);
           bytes += len;
@@ -305,12 +354,21 @@ export class Worker {
     this.countSent(tx, passed, bytes);
   }
 
-  /** Counts a packet of no class and says whether it goes on, unshaped. */
-  private mayPassUnknown(kind: number): boolean {
+  /** Counts packet `i` of the batch, which has no class, and says whether it goes on, unshaped. */
+  private mayPassUnclassed(i: number): boolean {
+    const { kind, addr, capturedBytes } = this.batch;
+    if (this.bypass !== null && this.isBypassed(this.bypass, i)) {
+      this.counters[Counter.BYPASS_PACKETS]! += 1;
+      return true;
+    }
     this.counters[Counter.UNKNOWN_PACKETS]! += 1;
-    if (kind === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
-    if (!this.passesUnknown) this.counters[Counter.DROP_UNKNOWN]! += 1;
-    return this.passesUnknown;
+    if (kind[i] === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
+    if (this.passesUnknown) return true;
+    // The policy is about subscribers' traffic; without ARP and the like there would be no wire.
+    if (kind[i] === 0 && isNonIp(this.umem, addr[i]!, capturedBytes[i]!)) return true;
+    if (kind[i] === 0) this.counters[Counter.DROP_PARSE]! += 1;
+    else this.counters[Counter.DROP_UNKNOWN]! += 1;
+    return false;
   }
 
   private countSent(tx: DescProducer, packets: number, bytes: number): void {

@@ -1,0 +1,80 @@
+/** Runs the daemon in this process until a signal ends it. */
+import { fromEvent, map, merge } from 'rxjs';
+import type { ClassTree } from '../../classes/model.js';
+import type { DaemonConfig } from '../config/config.js';
+import { WeirError } from '../errors.js';
+import { candidatesFor } from './backends.js';
+import { readClasses } from './class-source.js';
+import { bypassPrefixes, Daemon } from './daemon.js';
+import { steerInterrupts } from './interrupts.js';
+import { createLogger, type Logger } from './log.js';
+import { planMachine } from './machine.js';
+
+/**
+ * Shapes until SIGTERM or SIGINT; SIGHUP re-reads the classes. Resolves when the daemon has ended as it was told to, and
+ * throws WeirError when it could not start.
+ */
+export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<void> {
+  const log = createLogger(config.log.level);
+  // From the first moment: a signal must never leave the wire half made.
+  const signals = merge(
+    ...(['SIGTERM', 'SIGINT', 'SIGHUP'] as const).map((name) =>
+      fromEvent(process, name).pipe(map(() => name)),
+    ),
+  );
+  let daemon: Daemon | null = null;
+  let isTold = false;
+  const ended = new Promise<void>((resolve, reject) => {
+    const finish = (): void => {
+      subscription.unsubscribe();
+      daemon!.stop().then(resolve, reject);
+    };
+    const subscription = signals.subscribe((name) => {
+      if (name === 'SIGHUP') reload(daemon, log);
+      else if (!isTold) {
+        isTold = true;
+        log.info({ signal: name }, 'stopping');
+        if (daemon !== null) finish();
+      }
+    });
+    start(config, tree, log).then(
+      (started) => {
+        daemon = started;
+        if (isTold) finish();
+      },
+      (error: unknown) => {
+        subscription.unsubscribe();
+        reject(error);
+      },
+    );
+  });
+  await ended;
+}
+
+async function start(config: DaemonConfig, tree: ClassTree, log: Logger): Promise<Daemon> {
+  const plan = planMachine(config);
+  for (const warning of plan.warnings) log.warn(warning);
+  const unknownClass = config.unknown.policy === 'class' ? config.unknown.class : null;
+  const daemon = new Daemon({
+    config,
+    tree,
+    plan,
+    log,
+    readClasses: () => readClasses(config.classes.source, unknownClass),
+    candidates: candidatesFor(config, plan.queues, bypassPrefixes(config)),
+  });
+  await daemon.start();
+  for (const { device } of [config.ports.inside, config.ports.outside])
+    steerInterrupts(device, plan.cpus, log);
+  return daemon;
+}
+
+/** A bad file is one line in the log, and nothing else happens. */
+function reload(daemon: Daemon | null, log: Logger): void {
+  try {
+    daemon?.reload();
+  } catch (error) {
+    const code = error instanceof WeirError ? error.code : 'E_INTERNAL';
+    log.error({ code, reason: (error as Error).message }, 'classes not re-read, the old ones stay');
+  }
+}
