@@ -10,6 +10,9 @@ const FLOWS_MAX = 20_000_000;
 const SECONDS_MAX = 3600;
 const QUEUES_MAX = 256;
 const SEED_MAX = 2 ** 32 - 1;
+const RUNS_MAX = 100;
+const FRAME_MAX_BYTES = 1514;
+const BACKENDS = ['xdp', 'packet'];
 
 export async function runBenchCore(options: RawOptions): Promise<number> {
   const classes = whole(options, 'classes', 1, CLASSES_MAX);
@@ -38,10 +41,31 @@ export async function runBenchFlows(options: RawOptions): Promise<number> {
   return 0;
 }
 
+export async function runBenchInline(options: RawOptions): Promise<number> {
+  const backend = String(options.backend);
+  if (!BACKENDS.includes(backend))
+    throw usageError('E_USAGE', `--backend: '${backend}' is not one of ${BACKENDS.join(', ')}`);
+  const settings = {
+    classes: whole(options, 'classes', 1, CLASSES_MAX),
+    queues: whole(options, 'queues', 1, QUEUES_MAX),
+    seconds: Math.ceil(seconds(options)),
+    runs: whole(options, 'runs', 1, RUNS_MAX),
+    size: whole(options, 'size', 64, FRAME_MAX_BYTES),
+    backend,
+  };
+  const { benchInline } = await import('../../bench/inline.js');
+  await print(await benchInline(settings), options);
+  return 0;
+}
+
 function print(result: object, options: RawOptions): Promise<void> {
   if (options.json === true) return printJson(result);
-  const lines = Object.entries(result).map(([key, value]) => `${key}: ${value}\n`);
+  const lines = Object.entries(result).map(([key, value]) => `${key}: ${textOf(value)}\n`);
   return printText(lines.join(''));
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 function seconds(options: RawOptions): number {

@@ -1,0 +1,72 @@
+/* Counts what arrives and drops it, before the kernel has spent anything on it. */
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "sink.h"
+
+const volatile struct sink_plan plan = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sink_count);
+} total SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sink_count);
+} subscribers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LATENCY_BUCKETS);
+	__type(key, __u32);
+	__type(value, __u64);
+} latency SEC(".maps");
+
+static void count(void *map, __u32 key, __u64 bytes)
+{
+	struct sink_count *entry = bpf_map_lookup_elem(map, &key);
+
+	if (entry) {
+		entry->packets++;
+		entry->bytes += bytes;
+	}
+}
+
+static void note_latency(const struct probe_payload *probe)
+{
+	__u64 now = bpf_ktime_get_ns(), us = now > probe->sent_ns ? (now - probe->sent_ns) / 1000 : 0;
+	__u32 key = us < LATENCY_BUCKETS ? us : LATENCY_BUCKETS - 1;
+	__u64 *bucket = bpf_map_lookup_elem(&latency, &key);
+
+	if (bucket)
+		++*bucket;
+}
+
+SEC("xdp")
+int sink(struct xdp_md *ctx)
+{
+	__u8 *data = (__u8 *)(long)ctx->data, *end = (__u8 *)(long)ctx->data_end;
+	const struct probe_payload *probe = (void *)(data + 42);
+
+	count(&total, 0, end - data);
+	/* An IPv4 header without options, and eight bytes more. */
+	if (data + 42 > end || *(__u16 *)(data + 12) != bpf_htons(0x0800) || data[14] != 0x45)
+		return XDP_DROP;
+	if (plan.subscribers) {
+		__u8 *at = data + (plan.up ? 26 : 30);
+		__u32 address = (__u32)bpf_ntohs(*(__u16 *)at) << 16 | bpf_ntohs(*(__u16 *)(at + 2));
+
+		count(&subscribers, (address - plan.base) / plan.stride, end - data);
+	}
+	if (plan.probe_port && data + 42 + sizeof *probe <= end && *(__u16 *)(data + 36) == bpf_htons(plan.probe_port) &&
+	    probe->magic == bpf_htonl(PROBE_MAGIC))
+		note_latency(probe);
+	return XDP_DROP;
+}
+
+char LICENSE[] SEC("license") = "GPL";

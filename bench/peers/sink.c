@@ -1,0 +1,197 @@
+/*
+ * Counts the packets that arrive on a device, and drops them.
+ *
+ *   sink DEVICE [--seconds S] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
+ *        [--latency [PORT]] [--skb]
+ *
+ * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, and with
+ * --latency how long the probes (see probe.c) took from the sender's clock_gettime to this device, in
+ * microseconds. That is read off by the XDP program, so no thread here has to be woken first or takes a CPU from
+ * what is measured. Writes `ready` to stderr when it counts.
+ */
+#include "peer.h"
+#include "sink.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+
+#define PROBE_PORT 7777
+
+struct options {
+	const char *device;
+	unsigned seconds;
+	struct sink_plan plan;
+	unsigned attach_flags;
+};
+
+static struct sink_count *per_cpu;
+static int cpus;
+static int attached_ifindex;
+static unsigned attached_flags;
+
+/* Also when the run fails: an attached program would outlive it. */
+static void detach(void)
+{
+	bpf_xdp_detach(attached_ifindex, attached_flags, NULL);
+}
+
+static void parse(int count, char **words, struct options *options)
+{
+	*options = (struct options){ .seconds = 5, .plan = { .base = 0x0a000000, .stride = 1 },
+				     .attach_flags = XDP_FLAGS_DRV_MODE };
+	struct sink_plan *plan = &options->plan;
+	if (count < 2)
+		die("usage: sink DEVICE [--seconds S] [--subscribers N] [--base A] [--stride N] [--direction down|up] "
+		    "[--latency [PORT]] [--skb]");
+	options->device = words[1];
+	for (int i = 2; i < count; i++) {
+		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : "";
+
+		if (strcmp(name, "--skb") == 0) {
+			options->attach_flags = XDP_FLAGS_SKB_MODE;
+			continue;
+		}
+		if (strcmp(name, "--latency") == 0 && (value[0] < '0' || value[0] > '9')) {
+			plan->probe_port = PROBE_PORT;
+			continue;
+		}
+		i++;
+		if (strcmp(name, "--latency") == 0)
+			plan->probe_port = (uint32_t)number_of(name, value, 1, 65535);
+		else if (strcmp(name, "--seconds") == 0)
+			options->seconds = (unsigned)number_of(name, value, 1, SECONDS_MAX);
+		else if (strcmp(name, "--subscribers") == 0)
+			plan->subscribers = (uint32_t)number_of(name, value, 1, 1 << 20);
+		else if (strcmp(name, "--base") == 0)
+			plan->base = address_of(name, value);
+		else if (strcmp(name, "--stride") == 0)
+			plan->stride = (uint32_t)number_of(name, value, 1, 1 << 24);
+		else if (strcmp(name, "--direction") == 0 && strcmp(value, "up") == 0)
+			plan->up = 1;
+		else if (strcmp(name, "--direction") != 0 || strcmp(value, "down") != 0)
+			die("%s %s: unknown", name, value);
+	}
+}
+
+static struct bpf_object *load_program(const struct options *options)
+{
+	struct bpf_object *object = bpf_object__open_file(object_path("sink"), NULL);
+
+	if (object == NULL)
+		die("%s: %s", object_path("sink"), strerror(errno));
+	if (bpf_map__set_initial_value(bpf_object__find_map_by_name(object, ".rodata"), &options->plan,
+				       sizeof options->plan) != 0)
+		die("sink.bpf.o: constants of another size");
+	if (options->plan.subscribers > 0)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "subscribers"), options->plan.subscribers);
+	if (bpf_object__load(object) != 0)
+		die("sink.bpf.o: %s", strerror(errno));
+	return object;
+}
+
+static struct sink_count sum_of(int map, uint32_t key)
+{
+	struct sink_count sum = { 0, 0 };
+
+	if (bpf_map_lookup_elem(map, &key, per_cpu) != 0)
+		die("counters: %s", strerror(errno));
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		sum.packets += per_cpu[cpu].packets;
+		sum.bytes += per_cpu[cpu].bytes;
+	}
+	return sum;
+}
+
+static void print_subscribers(int map, unsigned subscribers)
+{
+	for (int bytes = 0; bytes < 2; bytes++) {
+		printf(bytes ? ",\"subscriberBytes\":[" : ",\"subscriberPackets\":[");
+		for (uint32_t i = 0; i < subscribers; i++) {
+			struct sink_count sum = sum_of(map, i);
+			printf("%s%llu", i ? "," : "", (unsigned long long)(bytes ? sum.bytes : sum.packets));
+		}
+		printf("]");
+	}
+}
+
+/* The least number of microseconds that a share of the probes did not pass. */
+static unsigned quantile_us(const uint64_t *buckets, uint64_t count, double share)
+{
+	uint64_t below = 0;
+
+	for (unsigned us = 0; us < LATENCY_BUCKETS; us++) {
+		below += buckets[us];
+		if ((double)below >= share * (double)count)
+			return us;
+	}
+	return LATENCY_BUCKETS;
+}
+
+static void print_latency(int map)
+{
+	static uint64_t buckets[LATENCY_BUCKETS];
+	uint64_t count = 0, *one = (uint64_t *)per_cpu;
+	unsigned longest = 0;
+
+	for (uint32_t us = 0; us < LATENCY_BUCKETS; us++) {
+		if (bpf_map_lookup_elem(map, &us, one) != 0)
+			die("latency: %s", strerror(errno));
+		for (int cpu = 0; cpu < cpus; cpu++)
+			buckets[us] += one[cpu];
+		count += buckets[us];
+		if (buckets[us] > 0)
+			longest = us;
+	}
+	printf(",\"latencyUs\":{\"probes\":%llu", (unsigned long long)count);
+	if (count > 0)
+		printf(",\"p50\":%u,\"p99\":%u,\"p999\":%u,\"max\":%u", quantile_us(buckets, count, 0.5),
+		       quantile_us(buckets, count, 0.99), quantile_us(buckets, count, 0.999), longest);
+	printf("}");
+}
+
+int main(int count, char **words)
+{
+	static uint64_t second_packets[SECONDS_MAX];
+	struct options options;
+	unsigned seconds = 0;
+
+	parse(count, words, &options);
+	int ifindex = (int)device_index(options.device);
+	struct bpf_object *object = load_program(&options);
+	int total = bpf_object__find_map_fd_by_name(object, "total");
+	cpus = libbpf_num_possible_cpus();
+	per_cpu = calloc((size_t)cpus, sizeof *per_cpu);
+	if (cpus < 1 || per_cpu == NULL)
+		die("counters: no memory");
+	stop_on_signals();
+	int program = bpf_program__fd(bpf_object__find_program_by_name(object, "sink"));
+	int error = bpf_xdp_attach(ifindex, program, options.attach_flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	if (error != 0)
+		die("XDP on %s: %s", options.device, strerror(-error));
+	attached_ifindex = ifindex;
+	attached_flags = options.attach_flags;
+	atexit(detach);
+	fputs("ready\n", stderr);
+	const uint64_t start_ns = now_ns();
+	uint64_t before = 0;
+	while (!stopped && seconds < options.seconds) {
+		sleep_until_ns(start_ns + (seconds + 1) * NS_PER_SECOND);
+		uint64_t packets = sum_of(total, 0).packets;
+		second_packets[seconds++] = packets - before;
+		before = packets;
+	}
+	const double elapsed = (double)(now_ns() - start_ns) / NS_PER_SECOND;
+	struct sink_count sum = sum_of(total, 0);
+	printf("{\"packets\":%llu,\"bytes\":%llu,\"seconds\":%.3f,\"pps\":%.0f,\"secondPackets\":[",
+	       (unsigned long long)sum.packets, (unsigned long long)sum.bytes, elapsed, (double)sum.packets / elapsed);
+	for (unsigned i = 0; i < seconds; i++)
+		printf("%s%llu", i ? "," : "", (unsigned long long)second_packets[i]);
+	printf("]");
+	if (options.plan.subscribers > 0)
+		print_subscribers(bpf_object__find_map_fd_by_name(object, "subscribers"), options.plan.subscribers);
+	if (options.plan.probe_port > 0)
+		print_latency(bpf_object__find_map_fd_by_name(object, "latency"));
+	printf("}\n");
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* What sink and its eBPF program agree on. */
+#ifndef SINK_H
+#define SINK_H
+
+#include <linux/types.h>
+
+/* Latencies are counted by the microsecond; the last entry takes all that are longer. */
+#define LATENCY_BUCKETS 65536
+/* Begins the payload of a probe, in network order: "weir". */
+#define PROBE_MAGIC 0x77656972
+
+struct probe_payload {
+	__u32 magic;
+	__u32 sequence;
+	/* CLOCK_MONOTONIC when it was sent, in the machine's byte order. */
+	__u64 sent_ns;
+} __attribute__((packed));
+
+struct sink_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+struct sink_plan {
+	__u32 base; /* first subscriber, host order */
+	__u32 stride;
+	__u32 subscribers; /* 0: not counted one by one */
+	__u32 up; /* 1: the subscriber is the source */
+	__u32 probe_port; /* UDP port of probes; 0: none */
+};
+
+#endif
