@@ -10,7 +10,7 @@
  * Without a tag the VLAN field is 0; a fragment has ports 0, because only its addresses are the same in
  * all fragments of a packet.
  */
-export const BATCH_MAX = 64;
+export const BATCH_MAX = 256;
 export const KEY_WORDS_SHIFT = 4;
 export const KEY_WORDS = 1 << KEY_WORDS_SHIFT;
 
