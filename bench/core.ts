@@ -8,6 +8,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import type { ClassTree } from '../classes/model.js';
 import { parseClassTree } from '../classes/validate.js';
 import { Publisher } from '../src/control/publisher.js';
+import { BATCH_MAX } from '../src/dataplane/batch.js';
 import { Counter } from '../src/dataplane/counters.js';
 import { writeFrame } from '../src/dataplane/frame-builder.js';
 import { Worker } from '../src/dataplane/worker.js';
@@ -211,7 +212,7 @@ class CoreRig {
   private carry(burst: number): void {
     const before = this.worker.counters[Counter.RX_PACKETS]!;
     while (this.worker.counters[Counter.RX_PACKETS]! - before < burst) {
-      this.nowNs += (64 * 1e9) / OFFERED_PPS;
+      this.nowNs += (BATCH_MAX * 1e9) / OFFERED_PPS;
       this.worker.step(this.nowNs);
     }
   }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WeirError } from '../src/errors.js';
 import { Helper, run } from '../src/lab/commands.js';
+import { removeOrphans } from '../src/lab/net.js';
 
 /** The compiled file is in dist/bench, two folders below the package. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,6 +33,7 @@ export class InlineNet {
 
   /** Throws E_LAB_COMMAND, having made some of it; `remove` clears that away too. */
   async create(queues: number): Promise<void> {
+    await removeOrphans();
     for (const space of this.spaces) await run(['ip', 'netns', 'add', space]);
     await this.join(DEVICES.outside, this.generator, DEVICES.generator, queues);
     await this.join(DEVICES.inside, this.sink, DEVICES.sink, queues);

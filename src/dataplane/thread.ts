@@ -17,8 +17,11 @@ import { BATCH_MAX } from './batch.js';
 import { type ThreadData, type ThreadMessage, ThreadWord } from './thread-contract.js';
 import { Worker } from './worker.js';
 
-/** Turns without a packet before the thread may sleep: some 30 µs, in which the next batch of a busy queue comes. */
-const SPIN_TURNS = 32;
+/**
+ * Turns without a packet before the thread may sleep: some 5 µs, in which the next batch of a busy queue comes. Many
+ * timers wake a worker that shapes; were it to spin much longer each time, it would never leave the CPU to others.
+ */
+const SPIN_TURNS = 4;
 /** Falling asleep and waking up takes about this long, so what is due earlier is waited for awake. */
 const SLEEP_MIN_NS = 20_000;
 /** Also an idle thread comes round: the supervisor looks at its heartbeat. */

@@ -30,6 +30,23 @@ export interface NetSettings {
   readonly watched: readonly string[];
 }
 
+/** Removes the namespaces of processes that were killed before they could do so themselves. */
+export async function removeOrphans(): Promise<void> {
+  const lines = (await run(['ip', 'netns', 'list'])).split('\n');
+  for (const line of lines) {
+    const [, name, pid] = /^(weir-(\d+)-\S+)/.exec(line) ?? [];
+    if (name !== undefined && !isAlive(Number(pid))) await run(['ip', 'netns', 'del', name]).catch(() => {});
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 export class LabNet {
   readonly subscribers: string;
   readonly shaper: string;
@@ -48,6 +65,7 @@ export class LabNet {
 
   /** Throws E_LAB_COMMAND, having made some of it; `remove` clears that away too. */
   async create(): Promise<void> {
+    await removeOrphans();
     for (const space of this.spaces) {
       await run(['ip', 'netns', 'add', space]);
       // A kernel that speaks IPv6 sends frames of its own, which would come between the counts.

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { weir } from './weir.js';
+import { weir, weirWith } from './weir.js';
 
 const test = suite('weir daemon');
 const folder = mkdtempSync(join(tmpdir(), 'weir-cli-'));
@@ -28,10 +28,14 @@ test('--print-config prints what it would run with', () => {
   assert.equal([config.failure, config.classes.source], ['open', 'postgres://u:***@db/x']);
 });
 
-test('a configuration is needed', () => {
+test('without a file the environment is the configuration', () => {
   const { code, stderr } = weir('daemon');
   assert.is(code, 2);
-  assert.match(stderr, /^weir: E_USAGE: required option '--config <file>' not specified\n$/);
+  assert.match(stderr, /^weir: E_CONFIG: environment: ports\.inside\.device: is missing/m);
+  const devices = { WEIR_PORTS_INSIDE_DEVICE: 'a', WEIR_PORTS_OUTSIDE_DEVICE: 'b' };
+  const printed = weirWith({ ...devices, WEIR_CLASSES_SOURCE: 'file:/t.json' }, 'daemon', '--print-config');
+  assert.equal([printed.code, printed.stderr], [0, '']);
+  assert.is(JSON.parse(printed.stdout).ports.inside.device, 'a');
 });
 
 test('all faults of the configuration, one line each', () => {

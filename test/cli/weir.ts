@@ -11,6 +11,12 @@ export interface Outcome {
 }
 
 export function weir(...args: string[]): Outcome {
-  const child = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: 60_000 });
+  return weirWith({}, ...args);
+}
+
+/** The same with more in its environment. */
+export function weirWith(variables: Readonly<Record<string, string>>, ...args: string[]): Outcome {
+  const env = { ...process.env, ...variables };
+  const child = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: 60_000, env });
   return { code: child.status, stdout: child.stdout, stderr: child.stderr };
 }

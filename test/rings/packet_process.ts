@@ -32,6 +32,7 @@ export interface Result {
 
 const STEPS_A_ROUND = 64;
 const STEP_WAIT_NS = 500_000;
+const LAST_WAIT_NS = 20_000_000;
 /** The statistics are refreshed once a second. */
 const STATISTICS_AGE_NS = 1.1e9;
 
@@ -50,7 +51,7 @@ function finish(ios: readonly WorkerIo[], forwarders: readonly Forwarder[]): nev
   const startNs = ios[0]!.nowWord[0]!;
   let lastTurns = 0;
   for (; ios[0]!.nowWord[0]! - startNs < STATISTICS_AGE_NS; lastTurns++) {
-    for (const forwarder of forwarders) forwarder.step();
+    for (const forwarder of forwarders) forwarder.step(LAST_WAIT_NS);
   }
   const statistics = ios.map((io) => Array.from(io.statistics));
   for (const io of ios) io.close();
