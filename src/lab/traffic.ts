@@ -99,6 +99,7 @@ export class Traffic {
     const pingsMs = readPings(this.pingText);
     const sent = readPingsSent(this.pingText) ?? pingsMs.length;
     return {
+      meanMs: pingsMs.reduce((sum, ms) => sum + ms, 0) / pingsMs.length,
       p99Ms: percentile(pingsMs, 0.99),
       maxMs: Math.max(...pingsMs),
       samples: sent,

@@ -113,7 +113,7 @@ function relaxed(expectation: Expectation): Expectation {
     case 'equal':
       return { ...expectation, tolerance: EQUAL_TOLERANCE };
     case 'delay':
-      return { ...expectation, p99MsMax: DELAY_MS };
+      return { ...expectation, meanMsMax: DELAY_MS };
     default:
       return expectation;
   }

@@ -32,7 +32,7 @@ const EQUAL: Expectation = {
   tolerance: 0.05,
 };
 const SUM: Expectation = { ...EQUAL, kind: 'sum', label: 'sum', wantedBps: 30e6, tolerance: 0.02 };
-const DELAY: Expectation = { kind: 'delay', label: 'ping', p99MsMax: 5 };
+const DELAY: Expectation = { kind: 'delay', label: 'ping', meanMsMax: 5 };
 const CONNTRACK: Expectation = { kind: 'conntrack', label: 'conntrack', entriesMin: 40 };
 const MASQUERADE: Expectation = { kind: 'masquerade', label: 'masquerade' };
 const AGREE: Expectation = { kind: 'agree', label: 'agree', tolerance: 0.005 };
@@ -44,7 +44,7 @@ const GOOD: Measurements = {
     [rateKey('b', 'down'), 10.2e6],
     [rateKey('c', 'down'), 9.8e6],
   ]),
-  delay: { p99Ms: 1.2, maxMs: 7, samples: 300, lost: 0 },
+  delay: { meanMs: 0.8, p99Ms: 1.2, maxMs: 7, samples: 300, lost: 0 },
   conntrackEntries: 44,
   masqueraded: 44,
   counterDifference: 0.001,
@@ -76,9 +76,13 @@ const WRONG: readonly (readonly [string, Expectation, Partial<Measurements>])[] 
   ['one borrower ahead', EQUAL, rates(10, 10, 11)],
   ['borrowers that get nothing', EQUAL, rates(0, 0, 0)],
   ['capacity left', SUM, rates(9.7, 9.7, 9.7)],
-  ['a late ping', DELAY, { delay: { p99Ms: 5, maxMs: 9, samples: 300, lost: 0 } }],
-  ['a lost ping', DELAY, { delay: { p99Ms: 1, maxMs: 9, samples: 300, lost: 1 } }],
-  ['no ping at all', DELAY, { delay: { p99Ms: Number.NaN, maxMs: null, samples: 0, lost: 0 } }],
+  ['a late ping', DELAY, { delay: { meanMs: 5, p99Ms: 8, maxMs: 9, samples: 300, lost: 0 } }],
+  ['a lost ping', DELAY, { delay: { meanMs: 0.5, p99Ms: 1, maxMs: 9, samples: 300, lost: 1 } }],
+  [
+    'no ping at all',
+    DELAY,
+    { delay: { meanMs: Number.NaN, p99Ms: Number.NaN, maxMs: null, samples: 0, lost: 0 } },
+  ],
   ['untracked connections', CONNTRACK, { conntrackEntries: 39 }],
   ['nothing masqueraded', MASQUERADE, { masqueraded: 0 }],
   ['counters that differ', AGREE, { counterDifference: 0.006 }],
