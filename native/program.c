@@ -14,13 +14,19 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
 #include <linux/if_link.h>
+#include <sys/syscall.h>
 
 #include "io.h"
 #include "xdp_layout.h"
 
 #define MAPS_MAX 16
 #define NAME_PREFIX "weir_"
+
+/* A signal interrupts the verifier; libbpf begins again a few times only. */
+#define LOAD_TRIES_MAX 20
+#define LOAD_PAUSE_US 2000
 
 static const char *const program_names[WEIR_PORTS] = {WEIR_PROGRAM_INSIDE, WEIR_PROGRAM_OUTSIDE};
 
@@ -113,28 +119,70 @@ void program_close(struct weir_wire *wire)
 	}
 }
 
+/* Which of the capabilities that loading takes this thread does not have, for an error's text. */
+static void missing_capabilities(char *text, size_t bytes)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} needed[] = {{CAP_NET_ADMIN, "NET_ADMIN"}, {CAP_BPF, "BPF"}, {CAP_PERFMON, "PERFMON"}};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+	text[0] = 0;
+	if (syscall(SYS_capget, &header, sets))
+		return;
+	/* The kernel takes SYS_ADMIN for BPF and PERFMON too. */
+	int is_admin = (sets[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
+	size_t used = 0;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && used < bytes; i++) {
+		int has = (sets[CAP_TO_INDEX(needed[i].bit)].effective & CAP_TO_MASK(needed[i].bit)) != 0;
+		if (!has && !(is_admin && needed[i].bit != CAP_NET_ADMIN))
+			used += (size_t)snprintf(text + used, bytes - used, "%sCAP_%s", used ? ", " : "; missing: ",
+						 needed[i].name);
+	}
+}
+
 static int load_failure(int error, char *err, size_t err_bytes)
 {
+	char missing[96];
+	missing_capabilities(missing, sizeof(missing));
 	if (error == EPERM || error == EACCES)
 		return weir_fail(err, err_bytes,
-				 "E_PRIVILEGE: XDP takes root, or the capabilities NET_ADMIN, NET_RAW, BPF and PERFMON");
+				 "E_PRIVILEGE: loading the XDP program takes root, or CAP_NET_ADMIN, CAP_BPF and "
+				 "CAP_PERFMON%s", missing);
 	return weir_fail(err, err_bytes, "E_XDP: the kernel does not load the XDP program: %s%s%s", strerror(error),
 			 last_message[0] ? ": " : "", last_message);
 }
 
+/* Opens the file and loads what is in it. NULL and the error if that fails; an object can be loaded only once. */
+static struct bpf_object *load_object(const char *object_path, int *error)
+{
+	for (int tries = 1;; tries++) {
+		last_message[0] = 0;
+		struct bpf_object *object = bpf_object__open_file(object_path, NULL);
+		if (!object) {
+			*error = errno;
+			return NULL;
+		}
+		int failure = bpf_object__load(object);
+		if (!failure)
+			return object;
+		bpf_object__close(object);
+		*error = -failure;
+		if ((failure != -EAGAIN && failure != -EINTR) || tries == LOAD_TRIES_MAX)
+			return NULL;
+		usleep(LOAD_PAUSE_US);
+	}
+}
+
 int program_load(struct weir_wire *wire, const char *object_path, char *err, size_t err_bytes)
 {
-	last_message[0] = 0;
 	if (access(object_path, R_OK))
 		return weir_fail(err, err_bytes, "E_NATIVE: %s: %s; run native/setup", object_path, strerror(errno));
-	struct bpf_object *object = bpf_object__open_file(object_path, NULL);
+	int error = 0;
+	struct bpf_object *object = load_object(object_path, &error);
 	if (!object)
-		return weir_fail(err, err_bytes, "E_XDP: %s: %s", object_path, strerror(errno));
-	int failure = bpf_object__load(object);
-	if (failure) {
-		bpf_object__close(object);
-		return load_failure(-failure, err, err_bytes);
-	}
+		return load_failure(error, err, err_bytes);
 	struct named_map maps[NAMED_MAPS];
 	name_maps(wire, maps);
 	int missing = 0;

@@ -85,7 +85,10 @@ static int refuse_strangers(const struct weir_wire *wire, const struct attached 
 			continue;
 		if (attached[port].fd < 0)
 			return weir_fail(err, err_bytes,
-					 "E_PRIVILEGE: %s has an XDP program, and only root may see whose", wire->device[port]);
+					 "E_PRIVILEGE: %s has an XDP program, number %u, and only root, or who has "
+					 "CAP_SYS_ADMIN, may see whose and take over weir's own; to remove it: "
+					 "ip link set dev %s xdp off",
+					 wire->device[port], attached[port].id, wire->device[port]);
 		return weir_fail(err, err_bytes,
 				 "E_BUSY: %s has the XDP program %s, number %u; to remove it: ip link set dev %s xdp off",
 				 wire->device[port], attached[port].name, attached[port].id, wire->device[port]);

@@ -268,10 +268,10 @@ static int explain(const struct xsk_io *xsk, int failure, const char *step, int 
 	if (failure == -EBUSY)
 		return weir_fail(err, err_bytes, "E_BUSY: %s: another process has queue %u", device, xsk->queue);
 	if (failure == -EPERM || failure == -EACCES)
-		return weir_fail(err, err_bytes, "E_PRIVILEGE: AF_XDP takes root, or the capability NET_RAW");
+		return weir_fail(err, err_bytes, "E_PRIVILEGE: AF_XDP takes root, or CAP_NET_RAW");
 	if (failure == -ENOMEM || failure == -ENOBUFS)
-		return weir_fail(err, err_bytes, "E_MEMORY: %s, queue %u: %s: %s; is the limit of locked memory (ulimit -l) "
-				 "too low?", device, xsk->queue, step, reason);
+		return weir_fail(err, err_bytes, "E_MEMORY: %s, queue %u: %s: %s; is the limit of locked memory (ulimit -l, "
+				 "LimitMEMLOCK) too low, and CAP_IPC_LOCK missing?", device, xsk->queue, step, reason);
 	return weir_fail(err, err_bytes, "%s: %s, queue %u: AF_XDP %s: %s", zero_copy ? "E_ZERO_COPY" : "E_XDP", device,
 			 xsk->queue, step, reason);
 }

@@ -27,6 +27,13 @@ struct {
 	__type(value, __u64);
 } latency SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} millis SEC(".maps");
+
 static void count(void *map, __u32 key, __u64 bytes)
 {
 	struct sink_count *entry = bpf_map_lookup_elem(map, &key);
@@ -47,6 +54,15 @@ static void note_latency(const struct probe_payload *probe)
 		++*bucket;
 }
 
+static void note_millisecond(void)
+{
+	__u32 key = (bpf_ktime_get_ns() - plan.start_ns) / 1000000;
+	__u64 *packets = bpf_map_lookup_elem(&millis, &key);
+
+	if (packets)
+		++*packets;
+}
+
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {
@@ -54,6 +70,8 @@ int sink(struct xdp_md *ctx)
 	const struct probe_payload *probe = (void *)(data + 42);
 
 	count(&total, 0, end - data);
+	if (plan.millis)
+		note_millisecond();
 	/* An IPv4 header without options, and eight bytes more. */
 	if (data + 42 > end || *(__u16 *)(data + 12) != bpf_htons(0x0800) || data[14] != 0x45)
 		return XDP_DROP;

@@ -2,10 +2,11 @@
  * Counts the packets that arrive on a device, and drops them.
  *
  *   sink DEVICE [--seconds S] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
- *        [--latency [PORT]] [--skb]
+ *        [--latency [PORT]] [--millis] [--skb]
  *
- * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, and with
- * --latency how long the probes (see probe.c) took from the sender's clock_gettime to this device, in
+ * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --millis
+ * the packets of every millisecond and when (CLOCK_MONOTONIC) the first began, so that a gap can be measured and set
+ * against what else happened, and with --latency how long the probes (see probe.c) took from the sender's clock_gettime to this device, in
  * microseconds. That is read off by the XDP program, so no thread here has to be woken first or takes a CPU from
  * what is measured. Writes `ready` to stderr when it counts.
  */
@@ -43,13 +44,17 @@ static void parse(int count, char **words, struct options *options)
 	struct sink_plan *plan = &options->plan;
 	if (count < 2)
 		die("usage: sink DEVICE [--seconds S] [--subscribers N] [--base A] [--stride N] [--direction down|up] "
-		    "[--latency [PORT]] [--skb]");
+		    "[--latency [PORT]] [--millis] [--skb]");
 	options->device = words[1];
 	for (int i = 2; i < count; i++) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : "";
 
 		if (strcmp(name, "--skb") == 0) {
 			options->attach_flags = XDP_FLAGS_SKB_MODE;
+			continue;
+		}
+		if (strcmp(name, "--millis") == 0) {
+			plan->millis = 1;
 			continue;
 		}
 		if (strcmp(name, "--latency") == 0 && (value[0] < '0' || value[0] > '9')) {
@@ -74,6 +79,17 @@ static void parse(int count, char **words, struct options *options)
 	}
 }
 
+/* Counting begins now; that is a constant of the program, as it is how many milliseconds there are to count. */
+static void begin_millis(struct options *options)
+{
+	if (options->plan.millis == 0)
+		return;
+	if (options->seconds > MILLIS_MAX / 1000)
+		die("--seconds: at most %d with --millis", MILLIS_MAX / 1000);
+	options->plan.millis = options->seconds * 1000;
+	options->plan.start_ns = now_ns();
+}
+
 static struct bpf_object *load_program(const struct options *options)
 {
 	struct bpf_object *object = bpf_object__open_file(object_path("sink"), NULL);
@@ -85,6 +101,8 @@ static struct bpf_object *load_program(const struct options *options)
 		die("sink.bpf.o: constants of another size");
 	if (options->plan.subscribers > 0)
 		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "subscribers"), options->plan.subscribers);
+	if (options->plan.millis > 0)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "millis"), options->plan.millis);
 	if (bpf_object__load(object) != 0)
 		die("sink.bpf.o: %s", strerror(errno));
 	return object;
@@ -150,6 +168,23 @@ static void print_latency(int map)
 	printf("}");
 }
 
+static void print_millis(int map, const struct sink_plan *plan)
+{
+	uint64_t *one = (uint64_t *)per_cpu;
+
+	printf(",\"startNs\":%llu,\"milliPackets\":[", (unsigned long long)plan->start_ns);
+	for (uint32_t i = 0; i < plan->millis; i++) {
+		uint64_t packets = 0;
+
+		if (bpf_map_lookup_elem(map, &i, one) != 0)
+			die("milliseconds: %s", strerror(errno));
+		for (int cpu = 0; cpu < cpus; cpu++)
+			packets += one[cpu];
+		printf("%s%llu", i ? "," : "", (unsigned long long)packets);
+	}
+	printf("]");
+}
+
 int main(int count, char **words)
 {
 	static uint64_t second_packets[SECONDS_MAX];
@@ -158,6 +193,7 @@ int main(int count, char **words)
 
 	parse(count, words, &options);
 	int ifindex = (int)device_index(options.device);
+	begin_millis(&options);
 	struct bpf_object *object = load_program(&options);
 	int total = bpf_object__find_map_fd_by_name(object, "total");
 	cpus = libbpf_num_possible_cpus();
@@ -190,6 +226,8 @@ int main(int count, char **words)
 	printf("]");
 	if (options.plan.subscribers > 0)
 		print_subscribers(bpf_object__find_map_fd_by_name(object, "subscribers"), options.plan.subscribers);
+	if (options.plan.millis > 0)
+		print_millis(bpf_object__find_map_fd_by_name(object, "millis"), &options.plan);
 	if (options.plan.probe_port > 0)
 		print_latency(bpf_object__find_map_fd_by_name(object, "latency"));
 	printf("}\n");

@@ -16,6 +16,9 @@ struct probe_payload {
 	__u64 sent_ns;
 } __attribute__((packed));
 
+/* Milliseconds that --millis can count one by one. */
+#define MILLIS_MAX 120000
+
 struct sink_count {
 	__u64 packets;
 	__u64 bytes;
@@ -27,6 +30,8 @@ struct sink_plan {
 	__u32 subscribers; /* 0: not counted one by one */
 	__u32 up; /* 1: the subscriber is the source */
 	__u32 probe_port; /* UDP port of probes; 0: none */
+	__u32 millis; /* milliseconds counted one by one; 0: none */
+	__u64 start_ns; /* CLOCK_MONOTONIC when the first of them begins */
 };
 
 #endif

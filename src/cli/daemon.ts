@@ -13,6 +13,8 @@ export interface DaemonArguments {
 
 /** Runs the daemon, or prints what it would run with. Returns the exit code; throws WeirError. */
 export async function runDaemonVerb({ config: path, printConfig }: DaemonArguments): Promise<number> {
+  // Until the daemon listens for it there is nothing to read again, and nothing to die of.
+  process.on('SIGHUP', () => {});
   const { config, faults } = loadConfig(path);
   for (const fault of faults) printError('E_CONFIG', formatFault(fault));
   if (config === null) return 2;

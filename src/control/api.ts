@@ -66,9 +66,18 @@ export async function closeServer(server: Server): Promise<void> {
   await once(server, 'close');
 }
 
+/** Makes the last folder only, as for /run/weir: of a longer path that is not there, most is a mistake. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 async function clearPath(path: string): Promise<void> {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return;
     if (!stat.isSocket()) throw new WeirError('E_SOCKET', `${path}: is in the way and is not a socket`);

@@ -64,6 +64,8 @@ export interface DaemonOptions {
   /** Backends to be tried, best first. */
   readonly candidates: readonly Candidate[];
   readonly log: Logger;
+  /** Called when a running daemon can do no more for its wire; the caller is to stop it. */
+  readonly onFault?: (fault: WeirError) => void;
 }
 
 /** The prefixes of `bypass`, which the configuration has checked. */
@@ -365,6 +367,9 @@ export class Daemon implements ApiSubject {
     // Pairs with the workers' load in each step: flow entries made before are not used any more.
     Atomics.add(this.#shared.epochWords, EpochWord.PORT_STATE, 1);
     this.#supervisor!.wake();
+    // A device that comes back under its name is another one, with neither program nor sockets.
+    if (state === 'gone' && this.#state === 'running')
+      this.#options.onFault?.(new WeirError('E_DEVICE', `${device} is gone, and with it the wire`));
     return true;
   }
 

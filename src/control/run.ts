@@ -12,7 +12,7 @@ import { planMachine } from './machine.js';
 
 /**
  * Shapes until SIGTERM or SIGINT; SIGHUP re-reads the classes. Resolves when the daemon has ended as it was told to, and
- * throws WeirError when it could not start.
+ * throws WeirError when it could not start, or a port has disappeared.
  */
 export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<void> {
   const log = createLogger(config.log.level);
@@ -25,22 +25,27 @@ export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<
   let daemon: Daemon | null = null;
   let isTold = false;
   const ended = new Promise<void>((resolve, reject) => {
-    const finish = (): void => {
+    const finish = (fault: WeirError | null): void => {
       subscription.unsubscribe();
-      daemon!.stop().then(resolve, reject);
+      daemon!.stop().then(() => (fault === null ? resolve() : reject(fault)), reject);
+    };
+    const onFault = (fault: WeirError): void => {
+      if (isTold) return;
+      isTold = true;
+      finish(fault);
     };
     const subscription = signals.subscribe((name) => {
       if (name === 'SIGHUP') reload(daemon, log);
       else if (!isTold) {
         isTold = true;
         log.info({ signal: name }, 'stopping');
-        if (daemon !== null) finish();
+        if (daemon !== null) finish(null);
       }
     });
-    start(config, tree, log).then(
+    start(config, tree, log, onFault).then(
       (started) => {
         daemon = started;
-        if (isTold) finish();
+        if (isTold) finish(null);
       },
       (error: unknown) => {
         subscription.unsubscribe();
@@ -51,7 +56,12 @@ export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<
   await ended;
 }
 
-async function start(config: DaemonConfig, tree: ClassTree, log: Logger): Promise<Daemon> {
+async function start(
+  config: DaemonConfig,
+  tree: ClassTree,
+  log: Logger,
+  onFault: (fault: WeirError) => void,
+): Promise<Daemon> {
   const plan = planMachine(config);
   for (const warning of plan.warnings) log.warn(warning);
   const unknownClass = config.unknown.policy === 'class' ? config.unknown.class : null;
@@ -60,6 +70,7 @@ async function start(config: DaemonConfig, tree: ClassTree, log: Logger): Promis
     tree,
     plan,
     log,
+    onFault,
     readClasses: () => readClasses(config.classes.source, unknownClass),
     candidates: candidatesFor(config, plan.queues, bypassPrefixes(config)),
   });

@@ -15,10 +15,11 @@ const CAPABILITIES = [
   { bit: 13, name: 'net_raw', use: 'to open packet and XDP sockets' },
   { bit: 14, name: 'ipc_lock', use: 'to lock its memory' },
   { bit: 39, name: 'bpf', use: 'to load the XDP program' },
+  { bit: 38, name: 'perfmon', use: 'to have its pointer arithmetic allowed' },
 ] as const;
 const CAP_IPC_LOCK = 14;
 const CAP_SYS_ADMIN = 21;
-const CAP_BPF = 39;
+const COVERED_BY_SYS_ADMIN: readonly number[] = [38, 39];
 
 /** From this one on, one UMEM serves sockets on different devices, as weir's two ports need. */
 const XDP_KERNEL: readonly [number, number] = [5, 10];
@@ -59,9 +60,9 @@ export function checkMachine(facts: MachineFacts): Finding[] {
 
 function checkCapabilities({ processStatus }: MachineFacts): Finding[] {
   const held = effectiveCapabilities(processStatus);
-  // Before CAP_BPF was split off, and still today, CAP_SYS_ADMIN covers it.
+  // Before CAP_BPF and CAP_PERFMON were split off, and still today, CAP_SYS_ADMIN covers them.
   const missing = CAPABILITIES.filter(
-    ({ bit }) => !held.has(bit) && !(bit === CAP_BPF && held.has(CAP_SYS_ADMIN)),
+    ({ bit }) => !held.has(bit) && !(COVERED_BY_SYS_ADMIN.includes(bit) && held.has(CAP_SYS_ADMIN)),
   );
   if (missing.length === 0) return [];
   const list = CAPABILITIES.map(({ name }) => `+${name}`).join(',');
