@@ -65,7 +65,7 @@ export class Htb {
     this.#ledger = new Ledger(memory, this.tabs);
     this.#gate = new Gate(memory);
     this.#backlog = new Backlog(memory, this.registry, this.tabs);
-    this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate);
+    this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate, pool);
     this.#schedule = this.modes.schedule;
     this.#leafQueues = [new Pfifo(memory, pool)];
     this.#packets = pool.words;

@@ -26,8 +26,8 @@ export const enum Field {
   /** Links of the row, or of the list of parked nodes. */
   ROW_NEXT = 16,
   ROW_PREV = 17,
-  WHEEL_NEXT = 18,
-  WHEEL_PREV = 19,
+  /** Where in the timing wheel's chunks the node stands. */
+  WHEEL_AT = 18,
   /** Slot of the timing wheel plus one; 0 when the node waits for nothing. */
   WHEEL_SLOT = 20,
   /** Links of the parent's feed: a leaf or a feed node that borrows. */

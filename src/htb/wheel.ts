@@ -1,26 +1,35 @@
 /**
- * Hierarchical timing wheel (Varghese and Lauck) for nodes that wait: 4,096 slots of 4.096 µs, 256 of 16.8 ms and 64
- * of 4.3 s. The first level is that wide so that a class which sends a packet now and then at its rate waits there
- * and is touched once. Links are fields of the nodes, so inserting and removing allocate nothing.
+ * Hierarchical timing wheel (Varghese and Lauck) for nodes that wait: 16,384 slots of 4.096 µs, 64 of 67 ms and 64 of
+ * 4.3 s. The first level is that wide so that a class which sends a packet now and then at its rate waits there and is
+ * touched once.
  *
- *       this tick       within 16.8 ms      within 4.3 s       later (clipped to 4.5 minutes)
+ *       this tick       within 67 ms       within 4.3 s       later (clipped to 4.5 minutes)
  *     [   soon   ]  <--  [ level 0 ]  <--   [ level 1 ]   <--  [ level 2 ]
  *
+ * A slot is a stack of nodes, kept in *chunks* of one cache line; a slot knows its last entry, an entry's node knows where
+ * it stands. So a step's nodes can be taken without looking at them. With links in the nodes each would have to be
+ * waited for to know the next.
+ *
+ *     slot ──▶ ┌──────┬────┬────┬────┬───        ┌──────┬────┬─── ─┬────┐
+ *              │ link │ n9 │ n4 │ n7 │ (last)    │ link │ n3 │  …  │ n8 │ full
+ *              └──┬───┴────┴────┴────┴───        └──────┴────┴─── ─┴────┘
+ *                 └──────────────────────────────────────────────────▲
+ *
  * `advance` sets how far to go, and `pop` walks there, slot by slot, and hands the nodes out. What is put back for the
- * tick that is being handed out goes to the other of two *soon* lists, which comes first the next time. So no node
- * is moved from list to list: a node's links are most often not in the cache.
+ * tick that is being handed out goes to the other of two *soon* slots, which comes first the next time.
  *
  * Time is counted in ticks that wrap (int32, after 2.4 hours), so that nothing here is a double.
  *
  * A slot says only roughly when. Whoever takes a node out looks at the exact time, which the node knows, and
  * puts it back if it is a little early. So the wheel never makes a node wait longer than it asked for.
  */
+import { alignedInt32 } from '../shm/aligned.js';
 import { Field } from './layout.js';
 
 export const TICK_NS = 4096;
 
-const BITS_0 = 12;
-const BITS_1 = 8;
+const BITS_0 = 14;
+const BITS_1 = 6;
 const BITS_2 = 6;
 const SLOTS_0 = 1 << BITS_0;
 const SLOTS_1 = 1 << BITS_1;
@@ -36,9 +45,19 @@ const SPAN_2 = SLOTS_0 * SLOTS_1;
 const SHIFT_2 = BITS_0 + BITS_1;
 const HORIZON_TICKS = SPAN_2 * (SLOTS_2 - 1);
 
+/** Words of a chunk: the last entry of the chunk below it in the stack, then the entries. */
+const CHUNK_WORDS = 16;
+const CHUNK_MASK = CHUNK_WORDS - 1;
+
 export class TimingWheel {
   readonly #words: Int32Array;
-  readonly #heads = new Int32Array(SOON + 2);
+  /** Where the last entry of each slot is; 0 when it is empty. */
+  readonly #tops = new Int32Array(SOON + 2);
+  /** The chunks. Demand-zeroed, and room enough for all nodes however they spread. */
+  readonly #chunks: Int32Array;
+  /** First of the free chunks, which are linked like those of a slot, and the first that was never used. */
+  #freeChunk = 0;
+  #freshChunk = CHUNK_WORDS;
   /** One bit a slot: occupied. */
   readonly #occupied = new Int32Array(Math.ceil(SOON / 32));
   /** How far the walk has come, and how far it may go. */
@@ -52,8 +71,12 @@ export class TimingWheel {
   #dueNextCount = 0;
   #count = 0;
 
+  /** For the nodes of `words`. */
   constructor(words: Int32Array) {
     this.#words = words;
+    const nodesMax = words.length >> Field.FEED_SHIFT;
+    const chunksMax = 1 + Math.min(nodesMax, SOON + 2) + Math.ceil(nodesMax / CHUNK_MASK);
+    this.#chunks = alignedInt32(chunksMax * CHUNK_WORDS);
   }
 
   /** Nodes on the wheel. */
@@ -74,21 +97,22 @@ export class TimingWheel {
       const clipped = ahead < HORIZON_TICKS ? dueTick : this.#tick + HORIZON_TICKS;
       slot = LEVEL_2 + ((clipped >>> SHIFT_2) & (SLOTS_2 - 1));
     }
-    this.#link(node, slot);
+    this.#push(node, slot);
     this.#count++;
   }
 
+  /** Takes a node off; the last of its slot takes its place. */
   remove(node: number): void {
     const words = this.#words;
+    const chunks = this.#chunks;
     const slot = words[node + Field.WHEEL_SLOT]! - 1;
-    const next = words[node + Field.WHEEL_NEXT]!;
-    const prev = words[node + Field.WHEEL_PREV]!;
-    if (prev !== 0) words[prev + Field.WHEEL_NEXT] = next;
-    else {
-      this.#heads[slot] = next;
-      if (next === 0 && slot < SOON) this.#occupied[slot >> 5]! &= ~(1 << (slot & 31));
+    const last = chunks[this.#tops[slot]!]!;
+    if (last !== node) {
+      const at = words[node + Field.WHEEL_AT]!;
+      chunks[at] = last;
+      words[last + Field.WHEEL_AT] = at;
     }
-    if (next !== 0) words[next + Field.WHEEL_PREV] = prev;
+    this.#drop(slot);
     words[node + Field.WHEEL_SLOT] = 0;
     this.#count--;
   }
@@ -97,7 +121,7 @@ export class TimingWheel {
   advance(nowTick: number): void {
     this.#target = nowTick;
     if (this.#count === 0) this.#tick = nowTick;
-    if (this.#dueNextCount > 0 || this.#heads[this.#due] !== 0) return;
+    if (this.#dueNextCount > 0 || this.#tops[this.#due] !== 0) return;
     this.#due = this.#soon;
     this.#soon = this.#due === SOON ? SOON + 1 : SOON;
   }
@@ -105,9 +129,12 @@ export class TimingWheel {
   /** Takes one due node off the wheel; 0 when there is none. */
   pop(): number {
     for (;;) {
-      const node = this.#heads[this.#due]!;
-      if (node !== 0) {
-        this.remove(node);
+      const top = this.#tops[this.#due]!;
+      if (top !== 0) {
+        const node = this.#chunks[top]!;
+        this.#drop(this.#due);
+        this.#words[node + Field.WHEEL_SLOT] = 0;
+        this.#count--;
         return node;
       }
       // An emptied slot may be filled for another turn of the wheel, so it is let go of at once.
@@ -117,11 +144,22 @@ export class TimingWheel {
     }
   }
 
+  /** Takes due nodes off the wheel into `due` until that is full. Returns how many; 0 when there is none. */
+  take(due: Int32Array): number {
+    let count = 0;
+    while (count < due.length) {
+      const node = this.pop();
+      if (node === 0) break;
+      due[count++] = node;
+    }
+    return count;
+  }
+
   /** A time before which nothing is due, at least `nowNs`; Infinity when nothing waits. May be early. */
   nextDueNs(nowNs: number): number {
     if (this.#count === 0) return Number.POSITIVE_INFINITY;
-    if (this.#heads[SOON] !== 0 || this.#heads[SOON + 1] !== 0) return nowNs;
-    if (this.#dueNextCount > 0 || this.#heads[this.#due] !== 0) return nowNs;
+    if (this.#tops[SOON] !== 0 || this.#tops[SOON + 1] !== 0) return nowNs;
+    if (this.#dueNextCount > 0 || this.#tops[this.#due] !== 0) return nowNs;
     const near = this.#aheadOccupied(LEVEL_0, SLOTS_0, this.#tick, SLOTS_0 - 1);
     const mid = this.#aheadOccupied(LEVEL_1, SLOTS_1, this.#tick >>> BITS_0, SLOTS_1);
     const far = this.#aheadOccupied(LEVEL_2, SLOTS_2, this.#tick >>> SHIFT_2, SLOTS_2);
@@ -164,15 +202,44 @@ export class TimingWheel {
     this.#dueNext[this.#dueNextCount++] = LEVEL_2 + ((tick >>> SHIFT_2) & (SLOTS_2 - 1));
   }
 
-  #link(node: number, slot: number): void {
+  /** Puts a node on top of a slot's stack. */
+  #push(node: number, slot: number): void {
     const words = this.#words;
-    const head = this.#heads[slot]!;
-    words[node + Field.WHEEL_NEXT] = head;
-    words[node + Field.WHEEL_PREV] = 0;
+    const top = this.#tops[slot]!;
+    let at = top + 1;
+    if (top === 0 || (at & CHUNK_MASK) === 0) at = this.#takeChunk(top) + 1;
+    if (top === 0 && slot < SOON) this.#occupied[slot >> 5]! |= 1 << (slot & 31);
+    this.#chunks[at] = node;
+    this.#tops[slot] = at;
+    words[node + Field.WHEEL_AT] = at;
     words[node + Field.WHEEL_SLOT] = slot + 1;
-    if (head !== 0) words[head + Field.WHEEL_PREV] = node;
-    else if (slot < SOON) this.#occupied[slot >> 5]! |= 1 << (slot & 31);
-    this.#heads[slot] = node;
+  }
+
+  /** Takes the last entry off a slot's stack. */
+  #drop(slot: number): void {
+    const chunks = this.#chunks;
+    const chunk = this.#tops[slot]! - 1;
+    if ((chunk & CHUNK_MASK) !== 0) {
+      this.#tops[slot] = chunk;
+      return;
+    }
+    const below = chunks[chunk]!;
+    this.#tops[slot] = below;
+    if (below === 0 && slot < SOON) this.#occupied[slot >> 5]! &= ~(1 << (slot & 31));
+    chunks[chunk] = this.#freeChunk;
+    this.#freeChunk = chunk;
+  }
+
+  /** A chunk that stands on the entry `below`. The one freed last is most likely in the cache. */
+  #takeChunk(below: number): number {
+    let chunk = this.#freeChunk;
+    if (chunk !== 0) this.#freeChunk = this.#chunks[chunk]!;
+    else {
+      chunk = this.#freshChunk;
+      this.#freshChunk += CHUNK_WORDS;
+    }
+    this.#chunks[chunk] = below;
+    return chunk;
   }
 
   /**

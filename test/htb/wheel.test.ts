@@ -15,7 +15,7 @@ const MS = 1e6;
 const SECOND = 1e9;
 /** Widths of the slots at the three levels, and how far ahead each level reaches. */
 const SLOT_NS = 4096;
-const SPANS_NS = [SLOT_NS, SLOT_NS * 2 ** 12, SLOT_NS * 2 ** 20] as const;
+const SPANS_NS = [SLOT_NS, SLOT_NS * 2 ** 14, SLOT_NS * 2 ** 20] as const;
 const HORIZON_NS = SLOT_NS * 63 * 2 ** 20;
 const NODES = 300;
 
@@ -30,8 +30,8 @@ function earliestNs(dueNs: number, insertedNs: number): number {
   if (aheadTicks <= 0) return -Infinity;
   if (aheadTicks >= HORIZON_NS / SLOT_NS)
     return Math.floor((tick * SLOT_NS + HORIZON_NS) / SPANS_NS[2]) * SPANS_NS[2];
-  const windowTicks = aheadTicks + (tick & (2 ** 12 - 1));
-  const spanNs = aheadTicks < 2 ** 12 ? SPANS_NS[0] : windowTicks < 2 ** 20 ? SPANS_NS[1] : SPANS_NS[2];
+  const windowTicks = aheadTicks + (tick & (2 ** 14 - 1));
+  const spanNs = aheadTicks < 2 ** 14 ? SPANS_NS[0] : windowTicks < 2 ** 20 ? SPANS_NS[1] : SPANS_NS[2];
   return Math.floor(dueNs / spanNs) * spanNs;
 }
 
@@ -116,7 +116,7 @@ wheelSuite('a node put back whenever it is early comes out within a slot of its 
 
 wheelSuite('a node put back while its slot is handed out comes out neither at once nor a turn later', () => {
   const node = nodeOf(0);
-  const window = 2 ** 12;
+  const window = 2 ** 14;
   const turn = 2 ** 20;
   const near = [-2, -1, 0, 1, 2];
   const starts = [turn, 2 * turn - window, 63 * turn, 64 * turn].flatMap((at) => near.map((by) => at + by));
