@@ -19,7 +19,7 @@
  */
 
 import type { SharedTree } from '../shm/tree-layout.js';
-import { Shape, Word } from '../shm/tree-layout.js';
+import { Shape } from '../shm/tree-layout.js';
 import { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
 import { type LeafQueue, Pfifo } from './leaf-queue.js';
@@ -27,11 +27,17 @@ import { Ledger } from './ledger.js';
 import { TreeMemory } from './memory.js';
 import { Modes } from './modes.js';
 import { Packet, type PacketPool } from './packet-pool.js';
+import { Passing } from './passing.js';
+import { Preload } from './preload.js';
 import type { Schedule } from './schedule.js';
 import { COST_NS_MAX } from './sharing/bucket.js';
 import { Gate } from './sharing/gate.js';
 import { Registry } from './sharing/registry.js';
 import { Tabs } from './sharing/tab.js';
+import { tickOf } from './wheel.js';
+
+/** Nodes that are woken together: many enough for their cache misses to overlap, few enough to stay in the cache. */
+const DUE_MAX = 256;
 
 export class Htb {
   readonly memory: TreeMemory;
@@ -42,16 +48,18 @@ export class Htb {
   backlogPackets = 0;
   /** Present classes without a parent; kept by whoever adds and removes classes. */
   roots = 0;
-  /** Keeps `touch` from being optimised away. */
-  touched = 0;
   /** Called with the record of a removed leaf when its last packet has left. */
   onDrained: (record: number) => void = () => {};
   readonly #schedule: Schedule;
   readonly #ledger: Ledger;
+  readonly #passing: Passing;
+  readonly #preload: Preload;
   readonly #gate: Gate;
   readonly #backlog: Backlog;
   readonly #leafQueues: readonly LeafQueue[];
   readonly #packets: Int32Array;
+  /** Nodes that are being woken. */
+  readonly #due = new Int32Array(DUE_MAX);
   readonly #shared: SharedTree;
   readonly #isShared: boolean;
   #overheadBytes = 0;
@@ -63,9 +71,11 @@ export class Htb {
     this.registry = new Registry(memory);
     this.tabs = new Tabs(memory);
     this.#ledger = new Ledger(memory, this.tabs);
+    this.#passing = new Passing(memory, this.#ledger, this.tabs);
+    this.#preload = new Preload(memory, pool);
     this.#gate = new Gate(memory);
     this.#backlog = new Backlog(memory, this.registry, this.tabs);
-    this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate, pool);
+    this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate);
     this.#schedule = this.modes.schedule;
     this.#leafQueues = [new Pfifo(memory, pool)];
     this.#packets = pool.words;
@@ -77,6 +87,7 @@ export class Htb {
   setLinkLayer(overheadBytes: number, mpuBytes: number): void {
     this.#overheadBytes = overheadBytes;
     this.#mpuBytes = mpuBytes;
+    this.#passing.setLinkLayer(overheadBytes, mpuBytes);
   }
 
   // ---- the step ---------------------------------------------------------------------------------------
@@ -95,34 +106,23 @@ export class Htb {
   /** The same at the time that the caller has put into `memory.clock`, as a double in a call would be boxed. */
   resume(): void {
     if (this.#isShared) this.registry.followGeneration();
-    this.modes.runTimers();
+    const { modes } = this;
+    const due = this.#due;
+    modes.wheel.advance(tickOf(this.memory.clock[0]!));
+    for (let count = modes.wheel.take(due); count > 0; count = modes.wheel.take(due)) {
+      this.#preload.nodes(due, count);
+      for (let i = 0; i < count; i++) modes.wake(due[i]!);
+    }
   }
 
-  /** Loads the first line of the records of `count` classes into the cache; negative indexes are none. */
+  /** Loads what `pass` will need of the leaves of `count` classes into the cache; negative indexes are none. */
   touch(classIndexes: Int32Array, count: number): void {
-    const words = this.memory.words;
-    let sum = 0;
-    for (let i = 0; i < count; i++)
-      sum += words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.BACKLOG_PACKETS]!;
-    if (this.#isShared) {
-      const classWords = this.#shared.classWords;
-      for (let i = 0; i < count; i++) sum += classWords[Math.max(classIndexes[i]!, 0) << Word.SHIFT]!;
-    }
-    this.touched = sum;
+    this.#preload.leaves(classIndexes, count);
   }
 
-  /** The same for what queueing the packets that may not pass will need: their leaves' second line and last packet. */
+  /** The same for what queueing the packets that may not pass will need. */
   touchQueues(classIndexes: Int32Array, passes: Int32Array, count: number): void {
-    const words = this.memory.words;
-    const packets = this.#packets;
-    let sum = 0;
-    for (let i = 0; i < count; i++) {
-      if (passes[i] !== 0) continue;
-      // Record 0 stands for no class, and packet 0 for none, so neither needs a branch.
-      const tail = words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.TAIL_PACKET]!;
-      sum += packets[(tail > 0 ? tail - 1 : 0) << Packet.SHIFT]!;
-    }
-    this.touched = sum;
+    this.#preload.queues(classIndexes, passes, count);
   }
 
   /**
@@ -132,60 +132,7 @@ export class Htb {
    * lets at most `room` pass. Packets with a negative class index are left alone.
    */
   pass(classIndexes: Int32Array, lengths: Int32Array, passes: Int32Array, count: number, room: number): void {
-    const { words, doubles } = this.memory;
-    const shapes = this.#shared.shapes;
-    const ledger = this.#ledger;
-    const tabs = this.tabs;
-    const isShared = this.#isShared;
-    const nowNs = this.memory.clock[0]!;
-    const overheadBytes = this.#overheadBytes;
-    const mpuBytes = this.#mpuBytes;
-    let left = this.#schedule.hasAssured ? 0 : room;
-    for (let i = 0; i < count; i++) {
-      const leaf = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
-      passes[i] = 0;
-      if (leaf <= 0 || left === 0) continue;
-      const at = leaf >> 1;
-      const isIdle = words[leaf + Field.BACKLOG_PACKETS] === 0;
-      if (!isIdle || (words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) continue;
-      const shape = words[leaf + Field.SHAPE]!;
-      const lenBytes = lengths[i]!;
-      const charged = lenBytes + overheadBytes;
-      const bytes = charged > mpuBytes ? charged : mpuBytes;
-      let ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
-      if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_LIMIT_NS]!) continue;
-      const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
-      const rateLimitNs = shapes[shape + Shape.RATE_LIMIT_NS]!;
-      let rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
-      if (rateFullAtNs - nowNs > rateLimitNs) continue;
-      const rateCostNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
-      const parent = words[leaf + Field.PARENT]!;
-      if (parent !== 0 && words[parent + Field.LEDGER_BUDGET]! < bytes && !ledger.extend(parent, bytes))
-        continue;
-      if (isShared) {
-        if (!tabs.drawOwn(leaf, bytes)) continue;
-        ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
-        rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
-      }
-      if (parent !== 0) {
-        words[parent + Field.LEDGER_BUDGET]! -= bytes;
-        words[parent + Field.LEDGER_BYTES]! += lenBytes;
-        words[parent + Field.LEDGER_PACKETS]! += 1;
-      }
-      doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
-      // A class whose rate is its ceil has the ceil's bucket only.
-      if (rateCostNs !== 0)
-        doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
-      if (isShared) {
-        doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
-        doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
-      }
-      doubles[at + Field.D_BYTES]! += lenBytes;
-      doubles[at + Field.D_PACKETS]! += 1;
-      passes[i] = 1;
-      left--;
-    }
-    ledger.close();
+    this.#passing.pass(classIndexes, lengths, passes, count, this.#schedule.hasAssured ? 0 : room);
   }
 
   /** Queues a packet of `lenBytes` layer-2 bytes. False: the leaf is full, the drop is counted, the caller keeps it. */

@@ -14,7 +14,6 @@ import { Shape } from '../shm/tree-layout.js';
 import type { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
 import type { TreeMemory } from './memory.js';
-import { Packet, type PacketPool } from './packet-pool.js';
 import { Schedule } from './schedule.js';
 import type { Gate } from './sharing/gate.js';
 import type { Tabs } from './sharing/tab.js';
@@ -23,8 +22,6 @@ import { TimingWheel, tickOf } from './wheel.js';
 const ALL_PRIOS = 8;
 /** Longer waits are looked at again on the way; ticks wrap after hours. */
 const WAIT_NS_MAX = 60e9;
-/** Nodes that are woken together: many enough for their cache misses to overlap, few enough to stay in the cache. */
-const DUE_MAX = 256;
 
 export class Modes {
   readonly schedule: Schedule;
@@ -38,14 +35,9 @@ export class Modes {
   readonly #backlog: Backlog;
   readonly #tabs: Tabs;
   readonly #gate: Gate;
-  readonly #packets: Int32Array;
-  /** Nodes that are being woken. */
-  readonly #due = new Int32Array(DUE_MAX);
   #shutRoots = 0;
-  /** Keeps loads from being optimised away. */
-  touched = 0;
 
-  constructor(memory: TreeMemory, backlog: Backlog, tabs: Tabs, gate: Gate, pool: PacketPool) {
+  constructor(memory: TreeMemory, backlog: Backlog, tabs: Tabs, gate: Gate) {
     this.schedule = new Schedule(memory);
     this.wheel = new TimingWheel(memory.words);
     this.#words = memory.words;
@@ -57,7 +49,6 @@ export class Modes {
     this.#backlog = backlog;
     this.#tabs = tabs;
     this.#gate = gate;
-    this.#packets = pool.words;
   }
 
   /** Root classes that let nothing through now. */
@@ -210,38 +201,11 @@ export class Modes {
 
   // ---- timers -----------------------------------------------------------------------------------------
 
-  /** Looks again at everything whose time has come. */
-  runTimers(): void {
-    this.wheel.advance(tickOf(this.#clock[0]!));
-    const due = this.#due;
-    for (let count = this.wheel.take(due); count > 0; count = this.wheel.take(due)) {
-      this.#touch(count);
-      for (let i = 0; i < count; i++) {
-        const node = due[i]!;
-        if (node >= this.#feedBase) this.#wakeFeed(node);
-        else if ((this.#words[node + Field.FLAGS]! & Flag.IS_INNER) !== 0) this.#wakeInner(node);
-        else this.#wakeLeaf(node);
-      }
-    }
-  }
-
-  /** Loads what waking the first `count` of the due nodes and sending will need, so that cache misses overlap. */
-  #touch(count: number): void {
-    const due = this.#due;
-    const words = this.#words;
-    let sum = 0;
-    for (let i = 0; i < count; i++) {
-      const node = due[i]!;
-      sum += words[node + Field.FLAGS]! + words[node + Field.ROW_NEXT]!;
-    }
-    const packets = this.#packets;
-    const limit = packets.length >> Packet.SHIFT;
-    for (let i = 0; i < count; i++) {
-      // Of an inner class or a feed this is something else, and whatever it says no harm.
-      const head = words[due[i]! + Field.HEAD_PACKET]!;
-      sum += packets[(head > 0 && head <= limit ? head - 1 : 0) << Packet.SHIFT]!;
-    }
-    this.touched = sum;
+  /** Looks again at a node that was due. */
+  wake(node: number): void {
+    if (node >= this.#feedBase) this.#wakeFeed(node);
+    else if ((this.#words[node + Field.FLAGS]! & Flag.IS_INNER) !== 0) this.#wakeInner(node);
+    else this.#wakeLeaf(node);
   }
 
   #wakeLeaf(leaf: number): void {

@@ -1,0 +1,86 @@
+/**
+ * Loads into the cache what the next steps of a batch will look at. The classes of a large tree lie far apart, and a miss
+ * costs more than all the work on a packet; but misses that do not wait for each other overlap. So these loops load for
+ * a whole batch, and have no branch that could be mispredicted.
+ */
+import { Shape, type SharedTree, Word } from '../shm/tree-layout.js';
+import { Field } from './layout.js';
+import type { TreeMemory } from './memory.js';
+import { Packet, type PacketPool } from './packet-pool.js';
+
+export class Preload {
+  readonly #words: Int32Array;
+  readonly #packets: Int32Array;
+  readonly #packetsMax: number;
+  readonly #shared: SharedTree;
+  readonly #isShared: boolean;
+  /** Leaves, and then their last packets. */
+  #waiting = new Int32Array(256);
+  /** A sum of what was loaded, so that no compiler drops the loads. */
+  touched = 0;
+
+  constructor(memory: TreeMemory, pool: PacketPool) {
+    this.#words = memory.words;
+    this.#packets = pool.words;
+    this.#packetsMax = pool.capacityPackets;
+    this.#shared = memory.shared;
+    this.#isShared = memory.shared.queues > 1;
+  }
+
+  /** The first line of the records of `count` classes; negative indexes are none. */
+  leaves(classIndexes: Int32Array, count: number): void {
+    const words = this.#words;
+    let sum = 0;
+    for (let i = 0; i < count; i++)
+      sum = (sum + words[(classIndexes[i]! + 1) * Field.CLASS_STRIDE + Field.BACKLOG_PACKETS]!) | 0;
+    if (this.#isShared) {
+      const classWords = this.#shared.classWords;
+      for (let i = 0; i < count; i++)
+        sum = (sum + classWords[Math.max(classIndexes[i]!, 0) << Word.SHIFT]!) | 0;
+    }
+    this.touched = sum;
+  }
+
+  /** The second line and the last packet of the leaves that the packets not passed will wait in. */
+  queues(classIndexes: Int32Array, passes: Int32Array, count: number): void {
+    const words = this.#words;
+    const packets = this.#packets;
+    const shapes = this.#shared.shapes;
+    if (this.#waiting.length < count) this.#waiting = new Int32Array(count);
+    const waiting = this.#waiting;
+    let rest = 0;
+    for (let i = 0; i < count; i++) {
+      // Record 0 stands for no class, and packet 0 for none.
+      const leaf = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
+      waiting[rest] = leaf;
+      // A full leaf will not look at them.
+      const limitPackets = shapes[words[leaf + Field.SHAPE]! + Shape.LIMIT_PACKETS]!;
+      rest += words[leaf + Field.BACKLOG_PACKETS]! < limitPackets ? 1 - passes[i]! : 0;
+    }
+    for (let i = 0; i < rest; i++) waiting[i] = words[waiting[i]! + Field.TAIL_PACKET]!;
+    let sum = 0;
+    for (let i = 0; i < rest; i++) {
+      const tail = waiting[i]!;
+      sum = (sum + packets[(tail > 0 ? tail - 1 : 0) << Packet.SHIFT]!) | 0;
+    }
+    this.touched = sum;
+  }
+
+  /** What waking the first `count` of `nodes`, and sending from them, will need. */
+  nodes(nodes: Int32Array, count: number): void {
+    const words = this.#words;
+    const packets = this.#packets;
+    const packetsMax = this.#packetsMax;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const node = nodes[i]!;
+      sum = (sum + words[node + Field.FLAGS]! + words[node + Field.ROW_NEXT]!) | 0;
+    }
+    for (let i = 0; i < count; i++) {
+      // In an inner class or a feed this is something else, and loading that packet does no harm.
+      const head = words[nodes[i]! + Field.HEAD_PACKET]!;
+      sum = (sum + packets[(head > 0 && head <= packetsMax ? head - 1 : 0) << Packet.SHIFT]!) | 0;
+    }
+    this.touched = sum;
+  }
+}
