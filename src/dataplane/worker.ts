@@ -100,6 +100,8 @@ export class Worker {
   /** Stack of free frames, by number. */
   private readonly free: Int32Array;
   private freeCount = 0;
+  /** Packets that a tree releases when its step begins. */
+  private readonly released = new Int32Array(BATCH);
   private epoch = 0;
   private mapEpoch = 0;
   private portEpoch = 0;
@@ -163,12 +165,9 @@ export class Worker {
     this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
     this.recycle(this.ports[Port.INSIDE]);
     this.recycle(this.ports[Port.OUTSIDE]);
-    for (let d = 0; d < 2; d++) {
-      const tree = this.trees[d as Direction];
-      tree.memory.clock[0] = nowNs;
-      tree.resume();
-    }
     // What was waiting goes first, and then no longer stands in the way of packets that may pass at once.
+    this.release(Port.INSIDE, Direction.DOWN);
+    this.release(Port.OUTSIDE, Direction.UP);
     this.transmit(Port.INSIDE, Direction.DOWN);
     this.transmit(Port.OUTSIDE, Direction.UP);
     if (this.receives) {
@@ -377,6 +376,25 @@ export class Worker {
     this.counters[Counter.TX_PACKETS]! += packets;
     this.counters[Counter.TX_BYTES]! += bytes;
     this.moved += packets;
+  }
+
+  /** Begins a tree's step, and sends what its timers release at once. */
+  private release(port: Port, direction: Direction): void {
+    const tree = this.trees[direction];
+    tree.memory.clock[0] = this.clock[0]!;
+    const tx = this.ports[port].tx;
+    const { released } = this;
+    const words = this.pool.words;
+    const count = tree.release(released, tree.backlogPackets === 0 ? 0 : tx.reserve(BATCH));
+    const at = tx.cachedProd;
+    let bytes = 0;
+    for (let i = 0; i < count; i++) {
+      const word = released[i]! << Packet.SHIFT;
+      const len = words[word + Packet.LEN_BYTES]!;
+      tx.write(at + i, words[word + Packet.ADDR]!, len);
+      bytes += len;
+    }
+    this.countSent(tx, count, bytes);
   }
 
   private transmit(port: Port, direction: Direction): void {

@@ -38,6 +38,17 @@ import { tickOf } from './wheel.js';
 
 /** Nodes that are woken together: many enough for their cache misses to overlap, few enough to stay in the cache. */
 const DUE_MAX = 256;
+const NO_PACKETS = new Int32Array(0);
+/** What a leaf that waits for its own tokens only has none of. */
+const NOT_ALONE =
+  Flag.MODE_MASK |
+  Flag.ON_ROW |
+  Flag.IS_PARKED |
+  Flag.ON_FEED |
+  Flag.IS_INNER |
+  Flag.IS_GATED |
+  Flag.IS_DRAINING |
+  Flag.HAS_CLAIM;
 
 export class Htb {
   readonly memory: TreeMemory;
@@ -105,14 +116,106 @@ export class Htb {
 
   /** The same at the time that the caller has put into `memory.clock`, as a double in a call would be boxed. */
   resume(): void {
+    this.release(NO_PACKETS, 0);
+  }
+
+  /**
+   * `resume` that also sends: a leaf that waited for its own tokens only, and now has them, sends at once if no leaf
+   * with assured tokens waits and nothing above is near a limit. It is what `resume` and `dequeue` would do with it,
+   * without the way through the lists. Puts the packets into `packets`, at most `room`; returns how many.
+   */
+  release(packets: Int32Array, room: number): number {
     if (this.#isShared) this.registry.followGeneration();
     const { modes } = this;
     const due = this.#due;
     modes.wheel.advance(tickOf(this.memory.clock[0]!));
+    let sent = 0;
     for (let count = modes.wheel.take(due); count > 0; count = modes.wheel.take(due)) {
       this.#preload.nodes(due, count);
-      for (let i = 0; i < count; i++) modes.wake(due[i]!);
+      for (let i = 0; i < count; i++) {
+        const node = due[i]!;
+        // Everybody who is due must find room, or prios and turns would have to decide who does.
+        let spare = room - sent - (count - i);
+        if (spare < 0 || this.#schedule.hasAssured || !this.#maySendOwn(node)) {
+          this.#ledger.close();
+          modes.wake(node);
+          continue;
+        }
+        let packet = this.#sendOwn(node);
+        while (packet >= 0) {
+          packets[sent++] = packet;
+          packet = spare-- > 0 ? this.#sendOwn(node) : -1;
+        }
+        if (this.memory.words[node + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(node);
+      }
     }
+    this.#ledger.close();
+    return sent;
+  }
+
+  /** Whether a due node is a leaf that was over its ceil and waited for nothing else. */
+  #maySendOwn(node: number): boolean {
+    if (node >= this.memory.feedBase) return false;
+    const words = this.memory.words;
+    const flags = words[node + Field.FLAGS]!;
+    if ((flags & NOT_ALONE) !== Flag.CANT_SEND) return false;
+    if (words[node + Field.BACKLOG_PACKETS] === 0) return false;
+    if (this.#isShared) this.tabs.refresh(node);
+    return true;
+  }
+
+  /**
+   * Sends the first packet of a leaf that is on no list, on its own assured tokens. -1 when there is none, or when it has
+   * to go through the lists.
+   */
+  #sendOwn(leaf: number): number {
+    const { words, doubles } = this.memory;
+    const shapes = this.#shared.shapes;
+    const nowNs = this.memory.clock[0]!;
+    const at = leaf >> 1;
+    const backlogPackets = words[leaf + Field.BACKLOG_PACKETS]!;
+    // Having sent, it may be held back for other queues.
+    if (backlogPackets === 0 || (words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) return -1;
+    const shape = words[leaf + Field.SHAPE]!;
+    let ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+    if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_BORROW_LIMIT_NS]!) return -1;
+    let rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+    if (rateFullAtNs - nowNs > shapes[shape + Shape.RATE_LIMIT_NS]!) return -1;
+    const queue = this.#leafQueues[shapes[shape + Shape.LEAF_KIND]!]!;
+    const lenBytes = this.#packets[(queue.peek(leaf) << Packet.SHIFT) + Packet.LEN_BYTES]!;
+    const bytes = this.#chargedBytes(lenBytes);
+    const parent = words[leaf + Field.PARENT]!;
+    if (parent !== 0 && words[parent + Field.LEDGER_BUDGET]! < bytes && !this.#ledger.extend(parent, bytes))
+      return -1;
+    if (this.#isShared) {
+      if (!this.tabs.drawOwn(leaf, bytes)) return -1;
+      ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
+      rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
+    }
+    if (parent !== 0) {
+      words[parent + Field.LEDGER_BUDGET]! -= bytes;
+      words[parent + Field.LEDGER_BYTES]! += lenBytes;
+      words[parent + Field.LEDGER_PACKETS]! += 1;
+    }
+    const packet = queue.dequeue(leaf);
+    this.backlogPackets--;
+    const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
+    const rateCostNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
+    doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
+    if (rateCostNs !== 0)
+      doubles[at + Field.D_RATE_FULL_AT_NS] = (rateFullAtNs > nowNs ? rateFullAtNs : nowNs) + rateCostNs;
+    doubles[at + Field.D_BYTES]! += lenBytes;
+    doubles[at + Field.D_PACKETS]! += 1;
+    // As placeLeaf would have set it before the packet left.
+    words[leaf + Field.FLAGS]! &= ~Flag.MODE_MASK;
+    if (this.#isShared) {
+      doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
+      doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
+    }
+    if (backlogPackets === 1) this.#backlog.emptied(leaf);
+    else this.#takeTurn(leaf, Field.DEFICIT_GREEN, bytes);
+    if (this.#isShared) this.#share(leaf, leaf, bytes);
+    return packet;
   }
 
   /** Loads what `pass` will need of the leaves of `count` classes into the cache; negative indexes are none. */

@@ -28,6 +28,8 @@ import { classTreeOf } from './tree-driver.js';
 export const CAPACITY_CLASSES = 160;
 const PACKETS = 1024;
 const BATCH = 32;
+/** Packets that timers may release at once; few enough for more to be due at times. */
+const RELEASE_ROOM = 6;
 const MICROSECOND = 1000;
 
 /** What a queue has counted of a class for as long as it holds it. */
@@ -50,7 +52,7 @@ export class ChurnShaper {
   readonly shared: SharedShaper;
   readonly publisher: Publisher;
   readonly queues: ChurnQueue[];
-  readonly sent = { packets: 0, passed: 0, epochs: 0 };
+  readonly sent = { packets: 0, passed: 0, released: 0, epochs: 0 };
   nowNs = 0;
   /** By class index: ids and ceils. */
   readonly #watches = new Map<number, Watch>();
@@ -223,6 +225,7 @@ export class ChurnQueue {
   readonly #batchClasses = new Int32Array(BATCH);
   readonly #batchLengths = new Int32Array(BATCH);
   readonly #batchPasses = new Int32Array(BATCH);
+  readonly #released = new Int32Array(RELEASE_ROOM);
 
   constructor(shaper: ChurnShaper, queue: number) {
     this.#shaper = shaper;
@@ -263,9 +266,12 @@ export class ChurnQueue {
   step(rng: Rng, arrivals: number, room: number): void {
     const { tree } = this;
     if (!Number.isFinite(this.#shaper.nowNs)) throw new Error('the clock has run away');
-    tree.beginStep(this.#shaper.nowNs);
+    tree.setNow(this.#shaper.nowNs);
+    const released = tree.release(this.#released, Math.min(room, RELEASE_ROOM));
     this.#up.beginStep(this.#shaper.nowNs);
-    let left = room;
+    for (let i = 0; i < released; i++) this.#leave(this.#released[i]!);
+    this.#shaper.sent.released += released;
+    let left = room - released;
     if (arrivals > 0) left -= this.#arrive(rng, arrivals, room);
     while (left > 0) {
       const packet = tree.dequeue();

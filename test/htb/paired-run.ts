@@ -5,6 +5,9 @@
 import { HtbOracle, type OracleClass } from '../oracle/htb-oracle.js';
 import { type DriverOptions, TreeDriver } from './tree-driver.js';
 
+/** Few enough for more to be due at times. */
+const RELEASE_ROOM = 6;
+
 export interface Sent {
   bytes: number;
   packets: number;
@@ -23,6 +26,8 @@ export class PairedRun {
   readonly parentOf = new Map<string, string | null>();
   /** Whether packets that may leave at once do so without being queued, as they do in a worker. */
   passes = false;
+  /** Packets that timers have released at once. */
+  released = 0;
   onRealSent: (id: string, lenBytes: number, nowNs: number) => void = () => {};
   readonly #refused = new Set<string>();
   #tag = 0;
@@ -46,7 +51,8 @@ export class PairedRun {
   /** One step of both at `nowNs`; `arrivals` are queued first. */
   step(nowNs: number, arrivals: readonly { id: string; lenBytes: number }[]): void {
     const { driver, oracle } = this;
-    driver.tree.beginStep(nowNs);
+    if (this.passes) this.#release(nowNs);
+    else driver.tree.beginStep(nowNs);
     for (const { id, lenBytes } of arrivals) {
       if (this.#refused.has(id)) continue;
       const tag = this.#tag++;
@@ -87,6 +93,17 @@ export class PairedRun {
       this.step(nowNs, []);
       if (this.driver.freePackets > before && dueNs > nowNs)
         throw new Error(`the tree sends at ${nowNs} ns and said ${dueNs} ns`);
+    }
+  }
+
+  #release(nowNs: number): void {
+    for (const { id, lenBytes } of this.driver.release(nowNs, RELEASE_ROOM)) {
+      this.released++;
+      this.onRealSent(id, lenBytes, nowNs);
+      this.#count(this.realSent, id, lenBytes);
+      // It leaves room for what arrives, so it must in the oracle's queues.
+      const sent = this.oracle.dequeue(nowNs);
+      if (sent !== null) this.#count(this.oracleSent, sent.id, sent.lenBytes);
     }
   }
 

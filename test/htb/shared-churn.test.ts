@@ -30,7 +30,7 @@ console.log(
   `shared churn: seeds ${firstSeed} and ${RUNS - 1} more, WEIR_SEED=${freshSeed} and ${FRESH_RUNS - 1} more`,
 );
 
-const total = { runs: 0, packets: 0, passed: 0, epochs: 0 };
+const total = { runs: 0, packets: 0, passed: 0, released: 0, epochs: 0 };
 const failures: string[] = [];
 for (const seed of seeds) {
   test(`seed ${seed}`, () => {
@@ -53,6 +53,7 @@ for (const seed of seeds) {
     total.runs++;
     total.packets += shaper.sent.packets;
     total.passed += shaper.sent.passed;
+    total.released += shaper.sent.released;
     total.epochs += shaper.sent.epochs;
   });
 }
@@ -61,7 +62,7 @@ test('the runs did something', () => {
   console.log(`  ${JSON.stringify(total)}`);
   for (const failure of failures) console.log(`  ${failure}`);
   assert.ok(total.packets > 0 && total.epochs > total.runs);
-  if (RUNS >= 10) assert.ok(total.passed > 0);
+  if (RUNS >= 10) assert.ok(total.passed > 0 && total.released > 0);
 });
 
 test.run();

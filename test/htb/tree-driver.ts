@@ -138,9 +138,20 @@ export class TreeDriver {
     return this.#passes[0] === 1;
   }
 
+  /** Begins a step, as a worker does; returns the packets that its timers release at once. */
+  release(nowNs: number, room: number): DrivenPacket[] {
+    const released = new Int32Array(room);
+    this.tree.setNow(nowNs);
+    const count = this.tree.release(released, room);
+    return Array.from(released.subarray(0, count), (packet) => this.#leave(packet));
+  }
+
   dequeue(): DrivenPacket | null {
     const packet = this.tree.dequeue();
-    if (packet < 0) return null;
+    return packet < 0 ? null : this.#leave(packet);
+  }
+
+  #leave(packet: number): DrivenPacket {
     this.#freePackets.push(packet);
     return {
       id: this.#idOf.get(this.#packetClasses[packet]!)!,
