@@ -48,14 +48,19 @@ export class Preload {
     const shapes = this.#shared.shapes;
     if (this.#waiting.length < count) this.#waiting = new Int32Array(count);
     const waiting = this.#waiting;
-    let rest = 0;
+    let left = 0;
     for (let i = 0; i < count; i++) {
       // Record 0 stands for no class, and packet 0 for none.
-      const leaf = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
+      waiting[left] = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
+      left += 1 - passes[i]!;
+    }
+    let rest = 0;
+    for (let i = 0; i < left; i++) {
+      const leaf = waiting[i]!;
       waiting[rest] = leaf;
       // A full leaf will not look at them.
       const limitPackets = shapes[words[leaf + Field.SHAPE]! + Shape.LIMIT_PACKETS]!;
-      rest += words[leaf + Field.BACKLOG_PACKETS]! < limitPackets ? 1 - passes[i]! : 0;
+      rest += words[leaf + Field.BACKLOG_PACKETS]! < limitPackets ? 1 : 0;
     }
     for (let i = 0; i < rest; i++) waiting[i] = words[waiting[i]! + Field.TAIL_PACKET]!;
     let sum = 0;
