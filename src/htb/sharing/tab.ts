@@ -7,12 +7,17 @@ import { Field } from '../layout.js';
 import { TreeMemory } from '../memory.js';
 import { bucketDebtUs, COST_NS_MAX, DEBT_US_MAX, drawBucket, returnToBucket } from './bucket.js';
 
+const COST_NS = 0;
+const LIMIT_NS = 1;
+
 export class Tabs {
   readonly #words: Int32Array;
   readonly #clock: Float64Array;
   readonly #doubles: Float64Array;
   readonly #shapes: Float64Array;
   readonly #classWords: Int32Array;
+  /** What is to be drawn, COST_NS and LIMIT_NS. */
+  readonly #asked = new Float64Array(2);
   /** Failed compare-exchanges would show as draws; both are counted for the benchmarks. */
   draws = 0;
   refusals = 0;
@@ -35,13 +40,9 @@ export class Tabs {
     const costNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
     if (this.#doubles[(record >> 1) + Field.D_CEIL_TAB_NS]! + costNs <= shapes[shape + Shape.CEIL_TAB_NS]!)
       return true;
-    return this.#draw(
-      record,
-      Field.D_CEIL_FULL_AT_NS,
-      Word.CEIL_FULL_AT_US,
-      costNs,
-      shapes[shape + limitField]!,
-    );
+    this.#asked[COST_NS] = costNs;
+    this.#asked[LIMIT_NS] = shapes[shape + limitField]!;
+    return this.#draw(record, Field.D_CEIL_FULL_AT_NS, Word.CEIL_FULL_AT_US);
   }
 
   /** The same for the rate bucket, where bytes cost `factor` times as much; without limit above the lender. */
@@ -51,8 +52,9 @@ export class Tabs {
     const costNs = Math.min(bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]! * factor, COST_NS_MAX);
     if (this.#doubles[(record >> 1) + Field.D_RATE_TAB_NS]! + costNs <= shapes[shape + Shape.RATE_TAB_NS]!)
       return true;
-    const limitNs = isLimited ? shapes[shape + Shape.RATE_LIMIT_NS]! : Number.POSITIVE_INFINITY;
-    return this.#draw(record, Field.D_RATE_FULL_AT_NS, Word.RATE_FULL_AT_US, costNs, limitNs);
+    this.#asked[COST_NS] = costNs;
+    this.#asked[LIMIT_NS] = isLimited ? shapes[shape + Shape.RATE_LIMIT_NS]! : Number.POSITIVE_INFINITY;
+    return this.#draw(record, Field.D_RATE_FULL_AT_NS, Word.RATE_FULL_AT_US);
   }
 
   /** Room for `bytes` on both buckets of a class that pays for itself. False when one refuses; nothing is charged then. */
@@ -114,22 +116,26 @@ export class Tabs {
     this.#doubles[at]! -= wholeUs * 1000;
   }
 
-  #draw(record: number, fullAtField: number, word: number, costNs: number, limitNs: number): boolean {
+  /** Draws what `#asked` says: doubles handed over as arguments would be allocated. */
+  #draw(record: number, fullAtField: number, word: number): boolean {
     const at = record >> 1;
     const doubles = this.#doubles;
+    const costNs = this.#asked[COST_NS]!;
+    const limitNs = this.#asked[LIMIT_NS]!;
     const tabAt = at + fullAtField + (Field.D_RATE_TAB_NS - Field.D_RATE_FULL_AT_NS);
     const tab = doubles[tabAt]!;
     const nowNs = this.#clock[0]!;
     const nowUs = Math.floor(nowNs / 1000);
     // Rounded up: what was left over would count as debt that no time pays off, and where the limit is 0 stop the class.
     const wholeUs = Math.ceil((tab + costNs) / 1000);
-    const maxDebtUs = Math.floor((limitNs - tab + nowNs) / 1000 - nowUs);
+    const roomUs = Math.floor((limitNs - tab + nowNs) / 1000 - nowUs);
+    const maxDebtUs = Math.min(Math.max(roomUs, -0x80000000), DEBT_US_MAX) | 0;
     const debtUs = drawBucket(
       this.#classWords,
       classWordsOf(record) + word,
       nowUs | 0,
-      wholeUs > 0 ? wholeUs : 0,
-      maxDebtUs < DEBT_US_MAX ? maxDebtUs : DEBT_US_MAX,
+      wholeUs > 0 ? wholeUs | 0 : 0,
+      maxDebtUs,
     );
     this.draws++;
     const seen = (nowUs - debtUs - 1) * 1000 + tab;
