@@ -159,6 +159,7 @@ class InlineRig {
       '--seconds',
       String(seconds),
     );
+    generator.assertRunning();
     await generator.stop();
     return pps;
   }
@@ -190,6 +191,7 @@ class InlineRig {
       '--seconds',
       String(seconds),
     );
+    probe.assertRunning();
     await probe.stop();
     const { p50, p99, p999 } = latencyUs;
     return { p50, p99, p999 };

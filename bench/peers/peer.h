@@ -146,7 +146,8 @@ static inline void pin_to(int cpu)
 /* The eBPF object lies beside the program. */
 static inline const char *object_path(const char *name)
 {
-	static char path[PATH_MAX];
+	/* Threads may ask at the same time. */
+	static _Thread_local char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 64);
 
 	if (length < 0)
