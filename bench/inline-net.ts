@@ -49,12 +49,9 @@ export class InlineNet {
     return JSON.parse(await run(this.peerCommand(space, program, args))) as T;
   }
 
-  /**
-   * The same, left running, with the nice value that weir gives its workers: where two share a CPU, all that is measured
-   * gets as much of it.
-   */
+  /** The same, left running. */
   startPeer(space: string, program: string, ...args: readonly string[]): Helper {
-    return new Helper(['nice', '-n', '-10', ...this.peerCommand(space, program, args)]);
+    return new Helper(this.peerCommand(space, program, args));
   }
 
   /** A verb of weir in the namespace in the middle. */

@@ -17,9 +17,7 @@
 #include <unistd.h>
 
 #define NS_PER_SECOND 1000000000ull
-/* Ahead of the control thread, which may be on the same CPU and reads the counters of all classes once a second. */
-#define WORKER_NICE -10
-#define WORKER_SLICE_NS 100000ull
+#define WORKER_SLICE_NS 500000ull
 #define HUGE_PAGE_BYTES (2u << 20)
 /* A longer sleep is cut into pieces: nobody can notice, and no number of nanoseconds overflows. */
 #define WAIT_MAX_NS 3600e9
@@ -236,18 +234,16 @@ struct scheduling {
 };
 
 /*
- * Puts the calling thread ahead of ordinary ones, and asks for short slices: since Linux 6.12 who asks for shorter
- * ones than the thread that runs is let in at once when it wakes, where it would wait up to some milliseconds and a
- * bucket that holds one would have overflowed. What is not allowed or not known is left as it is.
+ * Asks for short slices: since Linux 6.12 a thread that wakes and wants shorter ones than the thread that runs is let
+ * in at once, where it would wait up to some milliseconds and a bucket that holds one would have overflowed. The nice
+ * value stays: workers ahead of all others would starve the threads that compile their code. Older kernels pay no heed.
  */
-static void prefer_thread(void)
+static void want_short_slices(void)
 {
-	struct scheduling wanted = {.size = sizeof(wanted), .nice = WORKER_NICE, .runtime = WORKER_SLICE_NS};
+	struct scheduling wanted = {.size = sizeof(wanted), .runtime = WORKER_SLICE_NS};
 
-	if (syscall(SYS_sched_setattr, 0, &wanted, 0)) {
-		wanted.nice = getpriority(PRIO_PROCESS, 0);
-		syscall(SYS_sched_setattr, 0, &wanted, 0);
-	}
+	wanted.nice = getpriority(PRIO_PROCESS, 0);
+	syscall(SYS_sched_setattr, 0, &wanted, 0);
 }
 
 int weir_pin_thread(int cpu)
@@ -259,6 +255,6 @@ int weir_pin_thread(int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		return -errno;
-	prefer_thread();
+	want_short_slices();
 	return 0;
 }

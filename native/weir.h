@@ -130,7 +130,7 @@ enum weir_statistic {
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-/* Binds the calling thread to one CPU, and puts it ahead of ordinary threads where it may. 0, or -errno. */
+/* Binds the calling thread to one CPU, and has it let in soon when it wakes. 0, or -errno. */
 WEIR_API int weir_pin_thread(int cpu);
 
 #endif

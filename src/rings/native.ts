@@ -195,7 +195,7 @@ export class Native {
     return () => ffiCall(cif, fn, result, pointers);
   }
 
-  /** Binds the calling thread to a CPU, ahead of ordinary threads where it may. Throws `E_PIN`. */
+  /** Binds the calling thread to a CPU, and has it let in soon when it wakes. Throws `E_PIN`. */
   pinThread(cpu: number): void {
     const failure = this.function('weir_pin_thread', 'int', ['int']).callInt(cpu);
     if (failure < 0) throw new WeirError('E_PIN', `CPU ${cpu}: ${getSystemErrorName(failure)}`);
