@@ -51,6 +51,8 @@ export interface InlineResult extends InlineOptions {
 const NEAR_CEIL_SHARE = 0.95;
 const BELOW_RATE_FACTOR = 16;
 const SETTLE_MS = 700;
+/** Until the worker's code is compiled for what it now does; the forwarder gets as long. */
+const WARM_UP_MS = 2500;
 const START_TRIES = 300;
 const START_POLL_MS = 100;
 const PROBE_PPS = 10_000;
@@ -143,7 +145,7 @@ class InlineRig {
       '--direction',
       'down',
       '--seconds',
-      String(seconds + 3),
+      String(seconds + 5),
       '--size',
       String(size),
       '--subscribers',
@@ -151,7 +153,7 @@ class InlineRig {
       '--queue-cpus',
       cpus,
     );
-    await sleep(SETTLE_MS);
+    await sleep(WARM_UP_MS);
     const { pps } = await net.peer<{ pps: number }>(
       net.sink,
       'sink',
@@ -206,7 +208,7 @@ class InlineRig {
       DEVICES.inside,
       DEVICES.outside,
       String(queues),
-      String(seconds + 6),
+      String(seconds + 9),
       '--cpus',
       this.cpus,
     );
