@@ -150,14 +150,15 @@ test('a reader keeps its old buffer through growth and shrinking', () => {
   assert.equal(seen(old, 1), before);
 });
 
-test('churn at a constant size makes the table grow once at most', () => {
+test('churn at a constant size makes the table grow twice at most', () => {
   const writer = new ClassHashWriter({ seed });
   for (let i = 0; i < 1000; i++) writer.insert(6, [i, 0, 0, 0], 64, 0, 1);
   const bytes = writer.memoryBytes;
-  for (let epoch = 2; epoch < 60; epoch++) {
+  for (let epoch = 2; epoch < 600; epoch++) {
     writer.maintain(epoch - 1);
     for (let i = 0; i < 300; i++) writer.insert(6, [(i * epoch) % 1000, 0, 0, 0], 64, epoch, epoch);
-    assert.ok(writer.memoryBytes <= 2 * bytes, `${writer.memoryBytes} bytes at epoch ${epoch}`);
+    // Some epochs replace a few keys many times over, and all versions of a key share its window.
+    assert.ok(writer.memoryBytes <= 4 * bytes, `${writer.memoryBytes} bytes at epoch ${epoch}`);
   }
 });
 
