@@ -73,8 +73,6 @@ export class Htb {
   readonly #due = new Int32Array(DUE_MAX);
   readonly #shared: SharedTree;
   readonly #isShared: boolean;
-  #overheadBytes = 0;
-  #mpuBytes = 0;
 
   constructor(shared: SharedTree, queue: number, pool: PacketPool) {
     const memory = new TreeMemory(shared, queue);
@@ -96,8 +94,6 @@ export class Htb {
 
   /** What is added to every packet's length before it is charged, and the least that is charged. */
   setLinkLayer(overheadBytes: number, mpuBytes: number): void {
-    this.#overheadBytes = overheadBytes;
-    this.#mpuBytes = mpuBytes;
     this.#passing.setLinkLayer(overheadBytes, mpuBytes);
   }
 
@@ -183,7 +179,7 @@ export class Htb {
     if (rateFullAtNs - nowNs > shapes[shape + Shape.RATE_LIMIT_NS]!) return -1;
     const queue = this.#leafQueues[shapes[shape + Shape.LEAF_KIND]!]!;
     const lenBytes = this.#packets[(queue.peek(leaf) << Packet.SHIFT) + Packet.LEN_BYTES]!;
-    const bytes = this.#chargedBytes(lenBytes);
+    const bytes = this.#passing.chargedBytes(lenBytes);
     const parent = words[leaf + Field.PARENT]!;
     if (parent !== 0 && words[parent + Field.LEDGER_BUDGET]! < bytes && !this.#ledger.extend(parent, bytes))
       return -1;
@@ -292,7 +288,7 @@ export class Htb {
     const shape = words[leaf + Field.SHAPE]!;
     const packet = this.#leafQueues[this.#shared.shapes[shape + Shape.LEAF_KIND]!]!.dequeue(leaf);
     const lenBytes = this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!;
-    const chargedBytes = this.#chargedBytes(lenBytes);
+    const chargedBytes = this.#passing.chargedBytes(lenBytes);
     this.backlogPackets--;
     const isEmpty = words[leaf + Field.BACKLOG_PACKETS] === 0;
     if (lender !== leaf) this.#takeTurn(leaf, Field.DEFICIT_BORROW, chargedBytes);
@@ -352,11 +348,6 @@ export class Htb {
     return this.registry.claimFactor(this.memory.words[record + Field.PARENT]!);
   }
 
-  #chargedBytes(lenBytes: number): number {
-    const bytes = lenBytes + this.#overheadBytes;
-    return bytes > this.#mpuBytes ? bytes : this.#mpuBytes;
-  }
-
   /** Deficit round robin (Shreedhar and Varghese) as sch_htb does it: serve, and turn when the deficit is used up. */
   #takeTurn(leaf: number, deficitField: number, chargedBytes: number): void {
     const words = this.memory.words;
@@ -403,7 +394,7 @@ export class Htb {
     const shapes = this.#shared.shapes;
     const kind = shapes[words[leaf + Field.SHAPE]! + Shape.LEAF_KIND]!;
     const packet = this.#leafQueues[kind]!.peek(leaf);
-    const bytes = this.#chargedBytes(this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!);
+    const bytes = this.#passing.chargedBytes(this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!);
     let ceilLimit = lender === leaf ? Shape.CEIL_LIMIT_NS : Shape.CEIL_BORROW_LIMIT_NS;
     let pays = false;
     for (let record = leaf; record !== 0; record = words[record + Field.PARENT]!) {

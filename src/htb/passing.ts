@@ -27,6 +27,12 @@ export class Passing {
     this.#mpuBytes = mpuBytes;
   }
 
+  /** What a packet of `lenBytes` layer-2 bytes is charged for. */
+  chargedBytes(lenBytes: number): number {
+    const bytes = lenBytes + this.#overheadBytes;
+    return bytes > this.#mpuBytes ? bytes : this.#mpuBytes;
+  }
+
   /** `room` is 0 while some leaf with assured tokens waits for its turn. */
   pass(classIndexes: Int32Array, lengths: Int32Array, passes: Int32Array, count: number, room: number): void {
     const { words, doubles } = this.#memory;

@@ -18,9 +18,6 @@ export class Tabs {
   readonly #classWords: Int32Array;
   /** What is to be drawn, COST_NS and LIMIT_NS. */
   readonly #asked = new Float64Array(2);
-  /** Failed compare-exchanges would show as draws; both are counted for the benchmarks. */
-  draws = 0;
-  refusals = 0;
 
   constructor(memory: TreeMemory) {
     this.#words = memory.words;
@@ -137,7 +134,6 @@ export class Tabs {
       wholeUs > 0 ? wholeUs | 0 : 0,
       maxDebtUs,
     );
-    this.draws++;
     const seen = (nowUs - debtUs - 1) * 1000 + tab;
     if (debtUs < 0 && limitNs === Number.POSITIVE_INFINITY) {
       // Above the lender nothing refuses. The word is at the most that it can say; what goes beyond is forgiven.
@@ -146,7 +142,6 @@ export class Tabs {
       return true;
     }
     if (debtUs < 0) {
-      this.refusals++;
       // One nanosecond over the limit at least, so that rounding never makes the same packet try again now.
       doubles[at + fullAtField] = Math.max(seen, nowNs + limitNs + 1);
       return false;
