@@ -4,8 +4,10 @@
  * the steps that carry them through. Time is virtual, so what the classes allow does not depend on how fast the
  * machine is.
  */
+
 import { PerformanceObserver } from 'node:perf_hooks';
 import type { ClassTree } from '../classes/model.js';
+import { formatIpv4 } from '../classes/prefix.js';
 import { parseClassTree } from '../classes/validate.js';
 import { Publisher } from '../src/control/publisher.js';
 import { BATCH_MAX } from '../src/dataplane/batch.js';
@@ -266,13 +268,11 @@ function treeOf({ classes, throttled }: CoreOptions): ClassTree {
     // Throttled leaves are spread evenly among the others.
     const isThrottled = Math.floor((leaf + 1) * throttled) > Math.floor(leaf * throttled);
     const rate = Math.round(isThrottled ? offeredBps / 2 : offeredBps * 2);
-    const address = addressOf(leaf);
-    const match = [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
     const parent = `i${Math.floor(leaf / FAN_OUT)}`;
     list.push({
       id: `u${leaf}`,
       parent,
-      match,
+      match: formatIpv4(addressOf(leaf)),
       limit: LEAF_LIMIT_PACKETS,
       down: { rate, burst: 3200, cburst: 3200 },
       up: { rate },

@@ -11,6 +11,7 @@ import {
   defaultBurstBytes,
   defaultQuantumBytes,
   ID_LENGTH_MAX,
+  LEAF_KINDS,
   LEAVES_QUEUED_AS_PFIFO,
   type LeafKind,
   LIMIT_DEFAULT_PACKETS,
@@ -42,7 +43,7 @@ const DIRECTION_KEYS: ReadonlySet<string> = new Set(['rate', 'ceil', 'burst', 'c
 const NO_PREFIXES: readonly PrefixSpec[] = Object.freeze([]);
 
 /** Stands in for a direction that could not be read: no comparison with NaN holds, so no further warning follows from it. */
-const UNREADABLE: DirectionSpec = Object.freeze({
+export const UNREADABLE: DirectionSpec = Object.freeze({
   rateBps: Number.NaN,
   ceilBps: Number.NaN,
   burstBytes: 0,
@@ -63,7 +64,7 @@ export class ClassReader {
   private readonly problems: ProblemList;
   private readonly rates = new Map<unknown, number | string>();
   private readonly sizes = new Map<unknown, number | string>();
-  private readonly directions = new DirectionTable();
+  private readonly directions: DirectionTable;
   /** canonical prefix → index of the class that has it */
   private readonly classByMatch = new Map<string, number>();
   private tooManyMatches = false;
@@ -74,9 +75,14 @@ export class ClassReader {
   private id = '';
 
   /** `labelOf` names a class that has been read already, for messages about two classes. */
-  constructor(problems: ProblemList, labelOf: (index: number) => string) {
+  constructor(
+    problems: ProblemList,
+    labelOf: (index: number) => string,
+    directions: DirectionTable = new DirectionTable(),
+  ) {
     this.problems = problems;
     this.labelOf = labelOf;
+    this.directions = directions;
   }
 
   /** The class at `index` of the file; its id is empty if it has no usable one. Null if `value` is not a map. */
@@ -102,12 +108,13 @@ export class ClassReader {
   }
 
   /** Reports what was noticed many times over once, with a count: a million equal lines would help nobody. */
-  finish(): void {
+  finish(what: 'classes' | 'rows' = 'classes'): void {
     for (const [leaf, { id, index, count }] of this.otherLeaves) {
-      const others = count === 1 ? '' : `, here and in ${count - 1} more classes`;
+      const others = count === 1 ? '' : `, here and in ${count - 1} more ${what}`;
       const message = `this version queues '${leaf}' as pfifo${others}`;
       this.problems.classWarning(id, index, 'leaf', message);
     }
+    this.otherLeaves.clear();
   }
 
   private fail(key: string, message: string): void {
@@ -121,13 +128,9 @@ export class ClassReader {
   }
 
   private readId(value: unknown): string {
-    if (value === undefined) this.fail('id', 'is missing');
-    else if (typeof value === 'number') this.fail('id', `must be a string; write "${value}" in quotes`);
-    else if (typeof value !== 'string') this.fail('id', `must be a string, not ${quoted(value)}`);
-    else if (value === '') this.fail('id', 'is empty');
-    else if (value.length > ID_LENGTH_MAX) this.fail('id', `is longer than ${ID_LENGTH_MAX} characters`);
-    else if (/\p{Cc}/u.test(value)) this.fail('id', `${quoted(value)} contains a control character`);
-    else return value;
+    const fault = idFault(value);
+    if (fault === null) return value as string;
+    this.fail('id', fault);
     return '';
   }
 
@@ -138,16 +141,18 @@ export class ClassReader {
     return null;
   }
 
-  private readLeaf(value: unknown): LeafKind {
-    if (value === undefined || value === 'pfifo') return 'pfifo';
-    if (typeof value === 'string' && LEAVES_QUEUED_AS_PFIFO.includes(value)) {
-      const seen = this.otherLeaves.get(value);
-      if (seen === undefined) this.otherLeaves.set(value, { id: this.id, index: this.index, count: 1 });
-      else seen.count++;
-    } else {
+  private readLeaf(value: unknown): LeafKind | null {
+    if (value === undefined) return null;
+    const kind = LEAF_KINDS.find((known) => known === value);
+    if (kind === undefined) {
       this.fail('leaf', `${quoted(value)} is not a leaf queue; known are pfifo, fq_codel and codel`);
+      return null;
     }
-    return 'pfifo';
+    if (!LEAVES_QUEUED_AS_PFIFO.includes(kind)) return kind;
+    const seen = this.otherLeaves.get(kind);
+    if (seen === undefined) this.otherLeaves.set(kind, { id: this.id, index: this.index, count: 1 });
+    else seen.count++;
+    return kind;
   }
 
   private readMatches(value: unknown): readonly PrefixSpec[] {
@@ -264,6 +269,17 @@ export class ClassReader {
     this.fail(key, message);
     return fallback;
   }
+}
+
+/** What is wrong with a value that must be an id, or null. */
+export function idFault(value: unknown): string | null {
+  if (value === undefined) return 'is missing';
+  if (typeof value === 'number') return `must be a string; write "${value}" in quotes`;
+  if (typeof value !== 'string') return `must be a string, not ${quoted(value)}`;
+  if (value === '') return 'is empty';
+  if (value.length > ID_LENGTH_MAX) return `is longer than ${ID_LENGTH_MAX} characters`;
+  if (/\p{Cc}/u.test(value)) return `${quoted(value)} contains a control character`;
+  return null;
 }
 
 /** What is wrong with a value that must be a whole number from `min` to `max`, or null. */

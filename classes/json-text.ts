@@ -17,9 +17,21 @@ export interface DuplicateKey {
   readonly key: string;
 }
 
+/** A list in the text, found without building its values. */
+export interface JsonList {
+  /** of the opening bracket, and just behind the closing one */
+  readonly start: number;
+  readonly end: number;
+  /** of each element, from its first character to the separator behind it */
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+}
+
 export interface JsonScan {
   readonly fault: JsonFault | null;
   readonly duplicates: readonly DuplicateKey[];
+  /** the list at the wanted key of the outermost object; null without one */
+  readonly list: JsonList | null;
 }
 
 /**
@@ -27,6 +39,9 @@ export interface JsonScan {
  * unknown keys anyway, and comparing all pairs stays cheap.
  */
 const KEYS_COMPARED_MAX = 32;
+
+/** Containers open around an element of the wanted list. */
+const LIST_DEPTH = 2;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -62,8 +77,9 @@ const EXPECTED: readonly string[] = [
   "',' or the end of the list or map",
 ];
 
-export function scanJson(text: string): JsonScan {
-  return new JsonScanner(text).run();
+/** `listKey` names a key of the outermost object; if it holds a list, the scan tells where its elements are. */
+export function scanJson(text: string, listKey: string | null = null): JsonScan {
+  return new JsonScanner(text, listKey).run();
 }
 
 class JsonScanner {
@@ -81,8 +97,18 @@ class JsonScanner {
   /** set by the fault that ends the scan, if it lies in a string */
   private insideString = false;
 
-  constructor(text: string) {
+  private readonly listKey: string | null;
+  /** whether the key passed last in the outermost object is the wanted one */
+  private isListKey = false;
+  private isInList = false;
+  private listStart = -1;
+  private listEnd = -1;
+  private readonly starts: number[] = [];
+  private readonly ends: number[] = [];
+
+  constructor(text: string, listKey: string | null) {
     this.text = text;
+    this.listKey = listKey;
   }
 
   run(): JsonScan {
@@ -94,7 +120,7 @@ class JsonScanner {
       if (!this.step(char)) return this.fault(EXPECTED[this.expect]!);
     }
     if (this.expect === Expect.After && this.frames.length === 0) {
-      return { fault: null, duplicates: this.duplicates };
+      return { fault: null, duplicates: this.duplicates, list: this.list() };
     }
     return this.fault(EXPECTED[this.expect]!);
   }
@@ -131,6 +157,7 @@ class JsonScanner {
 
   private passSeparator(char: number): boolean {
     const inObject = this.frames[this.frames.length - 1]! >= 0;
+    if (this.isInList && this.frames.length === LIST_DEPTH) this.ends.push(this.at);
     if (char === (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return this.close();
     if (char !== COMMA) return false;
     this.at++;
@@ -145,11 +172,17 @@ class JsonScanner {
       this.keyHashes.length = firstKey;
     }
     this.at++;
+    if (this.isInList && this.frames.length === LIST_DEPTH - 1) {
+      this.isInList = false;
+      this.listEnd = this.at;
+    }
     this.expect = Expect.After;
     return true;
   }
 
   private passValue(char: number): boolean {
+    if (this.isInList && this.frames.length === LIST_DEPTH) this.starts.push(this.at);
+    else if (this.isListKey && this.frames.length === LIST_DEPTH - 1 && char === OPEN_ARRAY) this.enterList();
     if (char === OPEN_OBJECT || char === OPEN_ARRAY) {
       this.frames.push(char === OPEN_OBJECT ? this.keyOffsets.length : -1);
       this.expect = char === OPEN_OBJECT ? Expect.KeyOrEnd : Expect.ValueOrEnd;
@@ -167,9 +200,23 @@ class JsonScanner {
     return false;
   }
 
+  private enterList(): void {
+    this.isInList = true;
+    this.listStart = this.at;
+    // A key that stands twice is reported; the later value counts, as for JSON.parse.
+    this.starts.length = this.ends.length = 0;
+  }
+
+  private list(): JsonList | null {
+    if (this.listEnd < 0) return null;
+    return { start: this.listStart, end: this.listEnd, starts: this.starts, ends: this.ends };
+  }
+
   private passKey(char: number): boolean {
     const start = this.at;
     if (char !== QUOTE || !this.passString()) return false;
+    if (this.frames.length === LIST_DEPTH - 1 && this.listKey !== null)
+      this.isListKey = this.keyAt(start) === this.listKey;
     const firstKey = this.frames[this.frames.length - 1]!;
     const count = this.keyOffsets.length - firstKey;
     if (count < KEYS_COMPARED_MAX) {
@@ -274,7 +321,8 @@ class JsonScanner {
     const found = ended ? 'the text ends' : `found ${JSON.stringify(this.text.charAt(this.at))}`;
     const wanted = this.insideString ? "the string's closing quote or a valid character" : expected;
     const message = `${found} where ${wanted} is expected`;
-    return { fault: { offset: Math.min(this.at, this.text.length), message }, duplicates: this.duplicates };
+    const offset = Math.min(this.at, this.text.length);
+    return { fault: { offset, message }, duplicates: this.duplicates, list: null };
   }
 }
 

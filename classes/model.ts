@@ -7,9 +7,10 @@ import type { PrefixSpec } from './prefix.js';
 
 export type { PrefixSpec } from './prefix.js';
 
-/** Leaf queues of this version. Names in LEAVES_QUEUED_AS_PFIFO are accepted too, with a warning. */
-export type LeafKind = 'pfifo';
-export const LEAVES_QUEUED_AS_PFIFO: readonly string[] = ['fq_codel', 'codel'];
+export const LEAF_KINDS = ['pfifo', 'fq_codel', 'codel'] as const;
+export type LeafKind = (typeof LEAF_KINDS)[number];
+/** Accepted and kept, but this version queues them as pfifo, with a warning. */
+export const LEAVES_QUEUED_AS_PFIFO: readonly LeafKind[] = ['fq_codel', 'codel'];
 
 /** What one direction of a class may send. Frozen and shared: equal directions are one object in a tree. */
 export interface DirectionSpec {
@@ -30,7 +31,8 @@ export interface ClassSpec {
   /** null: a root */
   readonly parent: string | null;
   readonly match: readonly PrefixSpec[];
-  readonly leaf: LeafKind;
+  /** null: the default queue */
+  readonly leaf: LeafKind | null;
   readonly limitPackets: number;
   /** 0: no limit in bytes */
   readonly limitBytes: number;
@@ -53,6 +55,8 @@ export interface Problem {
   readonly severity: 'error' | 'warning';
   /** null: not about a class, or about one without a usable id; then `key` starts with `classes[INDEX]` */
   readonly classId: string | null;
+  /** Where it stands if not in a tree file, as in `plans row 'gold'`; then `key` is a column or empty. */
+  readonly place?: string;
   /** dotted, as in `down.ceil` or `match[1]`; empty where the text itself could not be read */
   readonly key: string;
   /** one line */
@@ -63,6 +67,14 @@ export interface Problem {
 export interface TreeResult {
   readonly tree: ClassTree | null;
   readonly problems: readonly Problem[];
+}
+
+export interface CheckOptions {
+  /**
+   * Makes an assured rate above the nearest one on the way to the root an error, and warns of prefixes that overlap
+   * between classes. Without it the first is a warning at the class above, and the second passes in silence.
+   */
+  readonly strict?: boolean;
 }
 
 export const CLASSES_MAX = 2 ** 20;
@@ -108,9 +120,13 @@ export function defaultQuantumBytes(rateBps: number): number {
   return Math.min(Math.max(bytes, DERIVED_QUANTUM_MIN_BYTES), DERIVED_QUANTUM_MAX_BYTES);
 }
 
-/** One line for a person: `class 'u42': down.rate: "10mbt" has the unknown unit "mbt"`. */
+/**
+ * One line for a person: `class 'u42': down.rate: "10mbt" has the unknown unit "mbt"`, or with the problem's own place,
+ * `plans row 'gold': down_rate: …`.
+ */
 export function formatProblem(problem: Problem): string {
-  const place = problem.classId === null ? '' : `class '${problem.classId}': `;
+  const where = problem.place ?? (problem.classId === null ? '' : `class '${problem.classId}'`);
+  const place = where === '' ? '' : `${where}: `;
   const key = problem.key === '' ? '' : `${problem.key}: `;
   return `${place}${key}${problem.message}`;
 }

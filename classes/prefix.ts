@@ -62,7 +62,10 @@ function parsePrefix4(text: string): ParsedPrefix | string {
   const masked = address & maskOf(length);
   const normalised = masked !== address;
   if (length === 32) return { prefix: prefix4(address, 32, text.slice(0, at)), normalised };
-  return { prefix: prefix4(masked, length, normalised ? formatIpv4(masked, length) : text), normalised };
+  return {
+    prefix: prefix4(masked, length, normalised ? `${formatIpv4(masked)}/${length}` : text),
+    normalised,
+  };
 }
 
 function parsePrefix6(text: string): ParsedPrefix | string {
@@ -123,8 +126,9 @@ function maskOf(length: number): number {
   return length === 0 ? 0 : -1 << (32 - length);
 }
 
-function formatIpv4(address: number, length: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}/${length}`;
+/** Dotted quad of an address as an integer of 32 bits, of either sign. */
+export function formatIpv4(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
 function formatIpv6(words: readonly number[], length: number): string {

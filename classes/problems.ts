@@ -26,7 +26,7 @@ export class ProblemList {
     this.addOfClass('warning', id, index, key, message);
   }
 
-  private addOfClass(
+  protected addOfClass(
     severity: 'error' | 'warning',
     id: string,
     index: number,

@@ -4,14 +4,14 @@
  * Everything is a loop over arrays indexed by the class's place in the file; nothing recurses, so neither depth nor
  * count is bounded by the stack.
  */
-import { type ClassSpec, DEPTH_MAX, type DirectionSpec } from './model.js';
+import { type ClassSpec, DEPTH_MAX } from './model.js';
 import type { ProblemList } from './problems.js';
 import { formatRate, quoted } from './units.js';
 
 /** Classes as read; null where the file had something that is not a class, an empty id where it had no usable one. */
 export type ReadClasses = readonly (ClassSpec | null)[];
 
-const NO_PARENT = -1;
+export const NO_PARENT = -1;
 const MEMBERS_NAMED_MAX = 16;
 
 /** Marks of the walk that orders the classes. Positive marks number the walk that first reached the class. */
@@ -143,9 +143,18 @@ export function markInnerClasses(parentOf: Int32Array): Uint8Array {
   return isInner;
 }
 
+/** What classes of one direction are held against, by index: -1 where nothing above has it. */
+export interface UpperClasses {
+  /** the class itself or its nearest ancestor with this direction */
+  readonly limiter: Int32Array;
+  /** the class itself or its nearest ancestor with a rate above 0 */
+  readonly assurer: Int32Array;
+}
+
 /**
  * Warns of rates that cannot all be kept in one direction. A class that leaves the direction out is passed over:
- * its children's claims are held against the nearest ancestor that has it.
+ * its children's claims are held against the nearest ancestor that has it. `strict` makes an assured rate that is above
+ * the nearest one on the way to the root an error; it does not count for the sums then.
  */
 export function warnOfRates(
   classes: ReadClasses,
@@ -153,18 +162,25 @@ export function warnOfRates(
   order: Int32Array,
   name: 'down' | 'up',
   problems: ProblemList,
-): void {
-  const limiter = new Int32Array(classes.length); // the class itself or its nearest ancestor with this direction
+  strict: boolean,
+): UpperClasses {
+  const limiter = new Int32Array(classes.length).fill(NO_PARENT);
+  const assurer = new Int32Array(classes.length).fill(NO_PARENT);
   const claimedBps = new Float64Array(classes.length);
   for (const index of order) {
     const spec = classes[index]!;
     const direction = spec[name];
-    const above = parentOf[index] === NO_PARENT ? NO_PARENT : limiter[parentOf[index]!]!;
+    const parent = parentOf[index]!;
+    const above = parent === NO_PARENT ? NO_PARENT : limiter[parent]!;
+    const assuredAbove = parent === NO_PARENT ? NO_PARENT : assurer[parent]!;
     limiter[index] = direction === null ? above : index;
+    // An unreadable rate, NaN, stays in the way of its children, for nothing is known of what they may claim.
+    assurer[index] = direction !== null && direction.rateBps !== 0 ? index : assuredAbove;
     if (direction === null) continue;
+    const kept = !strict || checkAssured(classes, spec, index, assuredAbove, name, problems);
     // The rate of a direction that could not be read is NaN; the other claims still count.
-    if (above !== NO_PARENT && direction.rateBps > 0) claimedBps[above]! += direction.rateBps;
-    warnOfCeil(classes, index, parentOf[index] === NO_PARENT, above, name, problems);
+    if (kept && above !== NO_PARENT && direction.rateBps > 0) claimedBps[above]! += direction.rateBps;
+    warnOfCeil(classes, spec, index, above, name, problems);
   }
   for (const index of order) {
     const spec = classes[index]!;
@@ -173,19 +189,40 @@ export function warnOfRates(
     const message = `the children's assured rates add up to ${formatRate(claimedBps[index]!)}, above this ${formatRate(direction.rateBps)}`;
     problems.classWarning(spec.id, index, `${name}.rate`, message);
   }
+  return { limiter, assurer };
 }
 
-function warnOfCeil(
+/** False, and reported, if the class assures more than `classes[assuredAbove]` has to lend. */
+export function checkAssured(
   classes: ReadClasses,
+  spec: ClassSpec,
   index: number,
-  isRoot: boolean,
+  assuredAbove: number,
+  name: 'down' | 'up',
+  problems: ProblemList,
+): boolean {
+  const direction = spec[name];
+  if (direction === null || assuredAbove === NO_PARENT) return true;
+  const upperBps = classes[assuredAbove]![name]!.rateBps;
+  if (!(direction.rateBps > upperBps)) return true;
+  const message = `${formatRate(direction.rateBps)} is above ${formatRate(upperBps)}, the assured rate of ${classLabel(classes, assuredAbove)}`;
+  problems.classError(spec.id, index, `${name}.rate`, message);
+  return false;
+}
+
+/** Warns of a ceil that can never be reached, below `classes[above]` or at a root. */
+export function warnOfCeil(
+  classes: ReadClasses,
+  spec: ClassSpec,
+  index: number,
   above: number,
   name: 'down' | 'up',
   problems: ProblemList,
 ): void {
-  const spec = classes[index]!;
-  const { rateBps, ceilBps } = spec[name] as DirectionSpec;
-  if (isRoot && ceilBps > rateBps) {
+  const direction = spec[name];
+  if (direction === null) return;
+  const { rateBps, ceilBps } = direction;
+  if (spec.parent === null && ceilBps > rateBps) {
     const message = `${formatRate(ceilBps)} is above the rate, ${formatRate(rateBps)}, but a root has nobody to borrow from`;
     problems.classWarning(spec.id, index, `${name}.ceil`, message);
   }

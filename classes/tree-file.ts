@@ -10,7 +10,7 @@ import { extname } from 'node:path';
 import { type Document, parseDocument } from 'yaml';
 import { usageError } from '../src/errors.js';
 import { placeOf, scanJson } from './json-text.js';
-import type { Problem, TreeResult } from './model.js';
+import type { CheckOptions, Problem, TreeResult } from './model.js';
 import { printableKey } from './problems.js';
 import { consumeClassTree } from './validate.js';
 
@@ -21,27 +21,34 @@ export { parseClassTree } from './validate.js';
  * Parses and validates a text. A syntax error is one problem with line and column and an empty key; a key that stands twice
  * in a map is an error in both formats. Never throws.
  */
-export function readClassTreeText(text: string, format: 'json' | 'yaml'): TreeResult {
+export function readClassTreeText(
+  text: string,
+  format: 'json' | 'yaml',
+  options: CheckOptions = {},
+): TreeResult {
   const bare = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text; // editors on Windows put a byte order mark first
-  return format === 'json' ? readJson(bare) : readYaml(bare);
+  return format === 'json' ? readJson(bare, options) : readYaml(bare, options);
 }
 
 /**
  * Reads a file by its extension: .json, .yaml or .yml.
  * @throws WeirError with exit code 2: E_CLASSES_FORMAT for another extension, E_CLASSES_READ if the file cannot be read
  */
-export function loadClassTreeFile(path: string): TreeResult {
+export function loadClassTreeFile(path: string, options: CheckOptions = {}): TreeResult {
   const extension = extname(path).toLowerCase();
   if (extension !== '.json' && extension !== '.yaml' && extension !== '.yml') {
     throw usageError('E_CLASSES_FORMAT', `${path}: a class tree file ends in .json, .yaml or .yml`);
   }
   const text = readText(path);
   if (text === null) return failed([textProblem('', 'the text is not UTF-8')]);
-  return readClassTreeText(text, extension === '.json' ? 'json' : 'yaml');
+  return readClassTreeText(text, extension === '.json' ? 'json' : 'yaml', options);
 }
 
-/** Null if the file is not UTF-8: decoding would put replacement characters into ids. */
-function readText(path: string): string | null {
+/**
+ * The text of a file, or null if it is not UTF-8: decoding would put replacement characters into ids.
+ * @throws WeirError E_CLASSES_READ, exit code 2
+ */
+export function readText(path: string): string | null {
   try {
     const bytes = readFileSync(path);
     return isUtf8(bytes) ? bytes.toString('utf8') : null;
@@ -51,16 +58,24 @@ function readText(path: string): string | null {
   }
 }
 
-function readJson(text: string): TreeResult {
-  const scan = scanJson(text);
+function readJson(text: string, options: CheckOptions): TreeResult {
+  const scan = scanJson(text, 'classes');
   if (scan.fault !== null) {
     return failed([textProblem('', `${placeOf(text, scan.fault.offset)}: ${scan.fault.message}`)]);
   }
   const duplicates = scan.duplicates.map(({ key, offset }) => duplicateKey(text, offset, key));
-  return withTextProblems(duplicates, consumeClassTree(JSON.parse(text)));
+  const { list } = scan;
+  if (list === null) return withTextProblems(duplicates, consumeClassTree(JSON.parse(text), options));
+  // Class by class, because the document of a million would take more memory than all that comes of it.
+  const frame = JSON.parse(`${text.slice(0, list.start)}[]${text.slice(list.end)}`) as unknown;
+  const classes = {
+    length: list.starts.length,
+    take: (index: number): unknown => JSON.parse(text.slice(list.starts[index], list.ends[index])),
+  };
+  return withTextProblems(duplicates, consumeClassTree(frame, options, classes));
 }
 
-function readYaml(text: string): TreeResult {
+function readYaml(text: string, options: CheckOptions): TreeResult {
   const problems: Problem[] = [];
   let value: unknown;
   try {
@@ -78,7 +93,7 @@ function readYaml(text: string): TreeResult {
     const reason = cause instanceof Error ? oneLine(cause.message) : String(cause);
     return failed([textProblem('', `line 1, column 1: the YAML cannot be resolved: ${reason}`)]);
   }
-  return withTextProblems(problems, consumeClassTree(value));
+  return withTextProblems(problems, consumeClassTree(value, options));
 }
 
 function addYamlProblems(text: string, document: Document, problems: Problem[]): void {

@@ -3,6 +3,7 @@
  */
 import { ClassReader, type Fields, isFields, wholeNumberFault } from './class-reader.js';
 import {
+  type CheckOptions,
   CLASSES_MAX,
   type ClassSpec,
   type ClassTree,
@@ -11,6 +12,7 @@ import {
   OVERHEAD_MIN_BYTES,
   type TreeResult,
 } from './model.js';
+import { warnOfOverlaps } from './overlap.js';
 import { ProblemList, printableKey, unknownKeyMessage } from './problems.js';
 import {
   checkInnerClasses,
@@ -29,22 +31,59 @@ const TREE_KEYS: ReadonlySet<string> = new Set(['version', 'default', 'overhead'
  * Validates a document as JSON.parse or a YAML parser hands it out. Never throws, never changes `value`, reports every
  * error at once. Takes time and memory in proportion to the number of classes; equal directions become one object.
  */
-export function parseClassTree(value: unknown): TreeResult {
-  return parse(value, false);
+export function parseClassTree(value: unknown, options: CheckOptions = {}): TreeResult {
+  return parse(value, false, options);
 }
 
-/** As parseClassTree(), but empties the document's list of classes on the way: a large one need not be held twice. */
-export function consumeClassTree(value: unknown): TreeResult {
-  return parse(value, true);
+/**
+ * As parseClassTree(), but empties the document's list of classes on the way: a large one need not be held twice. With
+ * `classes` the list comes from there, and the document's own is not looked at.
+ */
+export function consumeClassTree(
+  value: unknown,
+  options: CheckOptions = {},
+  classes: ClassValues | null = null,
+): TreeResult {
+  return parse(value, true, options, classes);
 }
 
-function parse(value: unknown, consume: boolean): TreeResult {
+/** The values of a document's classes; each is asked for once, in order. */
+export interface ClassValues {
+  readonly length: number;
+  take(index: number): unknown;
+}
+
+function parse(
+  value: unknown,
+  consume: boolean,
+  options: CheckOptions,
+  classes: ClassValues | null = null,
+): TreeResult {
   const problems = new ProblemList();
-  const tree = readTree(value, consume, problems);
+  const strict = options.strict === true;
+  const tree = readTree(value, classes ?? valuesOf(value, consume), strict, problems);
+  if (tree !== null && strict) warnOfOverlaps(tree.classes, problems);
   return { tree: problems.errorCount === 0 ? tree : null, problems: problems.items };
 }
 
-function readTree(value: unknown, consume: boolean, problems: ProblemList): ClassTree | null {
+/** Null where the document has no list. */
+function valuesOf(document: unknown, consume: boolean): ClassValues | null {
+  const list = isFields(document) ? document.classes : null;
+  if (!Array.isArray(list)) return null;
+  const take = (index: number): unknown => {
+    const value: unknown = list[index];
+    if (consume) list[index] = null;
+    return value;
+  };
+  return { length: list.length, take };
+}
+
+function readTree(
+  value: unknown,
+  values: ClassValues | null,
+  strict: boolean,
+  problems: ProblemList,
+): ClassTree | null {
   if (!isFields(value)) {
     problems.error('', `a class tree must be a map with version and classes, not ${quoted(value)}`);
     return null;
@@ -56,36 +95,33 @@ function readTree(value: unknown, consume: boolean, problems: ProblemList): Clas
   else if (value.version !== 1) problems.error('version', `must be 1, not ${quoted(value.version)}`);
   const overheadBytes = readBytes(value, 'overhead', OVERHEAD_MIN_BYTES, OVERHEAD_MAX_BYTES, problems);
   const mpuBytes = readBytes(value, 'mpu', 0, MPU_MAX_BYTES, problems);
-  if (!Array.isArray(value.classes)) {
+  if (values === null) {
     const fault = value.classes === undefined ? 'is missing' : `must be a list, not ${quoted(value.classes)}`;
     problems.error('classes', fault);
     return null;
   }
-  if (value.classes.length > CLASSES_MAX) {
-    problems.error('classes', `holds ${value.classes.length} classes; a tree may have ${CLASSES_MAX}`);
+  if (values.length > CLASSES_MAX) {
+    problems.error('classes', `holds ${values.length} classes; a tree may have ${CLASSES_MAX}`);
     return null;
   }
-  const read = readClasses(value.classes, consume, problems);
+  const read = readClasses(values, problems);
   const indexById = indexIds(read, problems);
   const parentOf = linkParents(read, indexById, problems);
   const order = orderParentsFirst(read, parentOf, problems);
   const isInner = markInnerClasses(parentOf);
   checkInnerClasses(read, isInner, problems);
   const defaultClass = readDefault(value.default, indexById, isInner, problems);
-  warnOfRates(read, parentOf, order, 'down', problems);
-  warnOfRates(read, parentOf, order, 'up', problems);
+  warnOfRates(read, parentOf, order, 'down', problems, strict);
+  warnOfRates(read, parentOf, order, 'up', problems, strict);
   if (problems.errorCount > 0) return null;
   const classes = Array.from(order, (index) => read[index]!);
   return { version: 1, defaultClass, overheadBytes, mpuBytes, classes };
 }
 
-function readClasses(values: unknown[], consume: boolean, problems: ProblemList): (ClassSpec | null)[] {
+function readClasses(values: ClassValues, problems: ProblemList): (ClassSpec | null)[] {
   const read: (ClassSpec | null)[] = [];
   const reader = new ClassReader(problems, (index) => classLabel(read, index));
-  for (let index = 0; index < values.length; index++) {
-    read.push(reader.read(values[index], index));
-    if (consume) values[index] = null;
-  }
+  for (let index = 0; index < values.length; index++) read.push(reader.read(values.take(index), index));
   reader.finish();
   return read;
 }

@@ -1,4 +1,5 @@
 /** The lab's subscribers and their class tree. */
+import { formatIpv4 } from '../../classes/prefix.js';
 import { formatRate } from '../../classes/units.js';
 import { streamState, uniformOf } from '../sim/random.js';
 
@@ -129,8 +130,7 @@ export function makeTree(subscribers: readonly Subscriber[]): TreeDocument {
 }
 
 function makeSubscriber(index: number, tariff: Tariff, parent: string): Subscriber {
-  const number = FIRST_ADDRESS + 1 + index;
-  const address = [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join('.');
+  const address = formatIpv4(FIRST_ADDRESS + 1 + index);
   return { id: `${tariff.name}-${index}`, address, tariff, parent };
 }
 

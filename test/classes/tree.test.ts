@@ -39,7 +39,7 @@ test('what is left out', () => {
     id: 'a',
     parent: null,
     match: [],
-    leaf: 'pfifo',
+    leaf: null,
     limitPackets: 1000,
     limitBytes: 0,
     down: null,
