@@ -1,0 +1,107 @@
+/** What databases say when something is wrong, as one line with a stable code. */
+import { WeirError } from '../../src/errors.js';
+
+/** What was being done: it decides the code of errors that the database's own code does not tell apart. */
+export type Task = 'connect' | 'read' | 'query' | 'write';
+
+/** E_STORE_QUERY stands for a query of the mapping, whose text is the operator's. */
+const CODES: Readonly<Record<Task, string>> = {
+  connect: 'E_STORE_CONNECT',
+  read: 'E_STORE_READ',
+  query: 'E_STORE_QUERY',
+  write: 'E_STORE_WRITE',
+};
+
+/** Where a fault was found: the store's label, and the table or query if it is about one. */
+export interface Place {
+  readonly label: string;
+  readonly part: string | null;
+  readonly task: Task;
+}
+
+interface Judged {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The error of better-sqlite3, of pg or of the system behind `cause`, placed; a WeirError gets the label alone. */
+export function storeFault(cause: unknown, place: Place): WeirError {
+  if (cause instanceof WeirError && cause.message.startsWith(place.label)) return cause;
+  const { code, message } = judge(cause, place.task);
+  const part = place.part === null ? '' : `${place.part}: `;
+  return new WeirError(code, `${place.label}: ${part}${oneLine(message)}`, { cause });
+}
+
+function judge(cause: unknown, task: Task): Judged {
+  if (cause instanceof WeirError) return { code: cause.code, message: cause.message };
+  const error = firstOf(cause);
+  const own = codeOf(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const known = isDriverFault(own, text)
+    ? driverFault(text)
+    : own.startsWith('SQLITE_')
+      ? sqlite(own, text)
+      : null;
+  return known ?? postgres(own, text, task) ?? { code: CODES[task], message: text || own };
+}
+
+/** A connection that was tried at several addresses fails with all their errors and no message of its own. */
+function firstOf(cause: unknown): unknown {
+  return cause instanceof AggregateError && cause.errors.length > 0 ? cause.errors[0] : cause;
+}
+
+function codeOf(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
+  return typeof code === 'string' ? code : '';
+}
+
+function isDriverFault(code: string, text: string): boolean {
+  return (
+    code === 'ERR_MODULE_NOT_FOUND' ||
+    code === 'MODULE_NOT_FOUND' ||
+    code === 'ERR_DLOPEN_FAILED' ||
+    text.startsWith('Could not locate the bindings file')
+  );
+}
+
+function driverFault(text: string): Judged {
+  const missing = /Cannot find (?:package|module) '([\w-]+)'/.exec(text)?.[1];
+  const message =
+    missing === undefined
+      ? 'better-sqlite3 is not compiled for this Node; run: npm rebuild better-sqlite3'
+      : `the package ${missing} is not installed; run: npm install`;
+  return { code: 'E_STORE_DRIVER', message };
+}
+
+function sqlite(own: string, text: string): Judged | null {
+  if (own.startsWith('SQLITE_NOTADB')) return connect('is not a SQLite database');
+  if (own.startsWith('SQLITE_CANTOPEN')) return connect(`cannot be opened: ${text}`);
+  if (own.startsWith('SQLITE_CORRUPT')) return { code: 'E_STORE_READ', message: `is corrupt: ${text}` };
+  if (/^no such (table|column)|has no column named/.test(text))
+    return { code: 'E_STORE_SCHEMA', message: text };
+  return null;
+}
+
+/** Codes of PostgreSQL, "Appendix A", and of the system's sockets. */
+function postgres(own: string, text: string, task: Task): Judged | null {
+  if (task === 'connect') return connect(text || own);
+  if (/^(08|57P)/.test(own) || /^E[A-Z]+$/.test(own))
+    return connect(`the connection is lost: ${text || own}`);
+  if (/^Connection terminated|^Client (was closed|has encountered)/.test(text))
+    return connect('the connection is lost');
+  if (/^Query read timeout/.test(text)) return connect('the server does not answer');
+  if (/^timeout exceeded when trying to connect/.test(text)) return connect('the server does not answer');
+  if (own === '42P01' || own === '42703') return { code: 'E_STORE_SCHEMA', message: text };
+  if (own === '25006') return { code: 'E_STORE_QUERY', message: `would write: ${text}` };
+  if (own === '57014') return { code: CODES[task], message: 'takes too long and was cancelled' };
+  return null;
+}
+
+function connect(message: string): Judged {
+  return { code: 'E_STORE_CONNECT', message };
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}

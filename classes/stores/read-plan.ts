@@ -1,0 +1,31 @@
+/** What to ask a database for its canonical tables. */
+import type { Kysely } from 'kysely';
+import type { RecordRow } from '../records.js';
+import { hasMapping } from './columns.js';
+import { narrowQuery, referenceQueries } from './reference.js';
+import type { Schema } from './schema.js';
+import type { RecordQueries } from './store.js';
+
+/** Asks for the columns of a table that are in use, once it is known how many rows have each. */
+export interface NarrowQuery {
+  readonly counts: string;
+  textFor(counts: RecordRow): string;
+}
+
+export interface ReadPlan {
+  readonly label: string;
+  /** As configured. */
+  readonly queries: RecordQueries;
+  /** What is asked; a table without a text is empty. */
+  readonly texts: RecordQueries;
+  /** For the subscribers, instead of their text; null with a mapping. */
+  readonly narrow: NarrowQuery | null;
+}
+
+/** `builder` only says in which dialect. */
+export function makeReadPlan(label: string, queries: RecordQueries, builder: Kysely<Schema>): ReadPlan {
+  if (hasMapping(queries)) return { label, queries, texts: queries, narrow: null };
+  const compiled = Object.entries(referenceQueries(builder));
+  const texts = Object.fromEntries(compiled.map(([table, { sql }]) => [table, sql]));
+  return { label, queries, texts, narrow: narrowQuery(builder) };
+}
