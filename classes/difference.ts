@@ -1,0 +1,309 @@
+/** What differs between two class trees, as an operator reads it. */
+import {
+  type ClassSpec,
+  type ClassTree,
+  type DirectionSpec,
+  defaultBurstBytes,
+  defaultQuantumBytes,
+  LIMIT_DEFAULT_PACKETS,
+  type PrefixSpec,
+} from './model.js';
+import { comparePrefixes } from './overlap.js';
+import { formatRate, formatSize } from './units.js';
+
+export type ChangedValue = string | number | null | readonly string[];
+
+/** One key of a class, dotted as in the tree file, and its value there and here; rates and sizes in tc's grammar. */
+export interface KeyChange {
+  readonly key: string;
+  readonly from: ChangedValue;
+  readonly to: ChangedValue;
+}
+
+export interface Difference {
+  readonly added: readonly ClassSpec[];
+  readonly removed: readonly ClassSpec[];
+  /** A class may be both moved and changed. */
+  readonly moved: readonly {
+    readonly id: string;
+    readonly from: string | null;
+    readonly to: string | null;
+  }[];
+  readonly changed: readonly { readonly id: string; readonly changes: readonly KeyChange[] }[];
+  /** The tree's own keys: default, overhead, mpu. */
+  readonly settings: readonly KeyChange[];
+  /** Classes in both trees that are the same. */
+  readonly unchanged: number;
+}
+
+export type { ClassTree };
+
+/** Collects one Difference. */
+class Comparison {
+  readonly added: ClassSpec[] = [];
+  readonly removed: ClassSpec[] = [];
+  readonly moved: { id: string; from: string | null; to: string | null }[] = [];
+  readonly changed: { id: string; changes: readonly KeyChange[] }[] = [];
+  unchanged = 0;
+
+  compare(before: ClassSpec, after: ClassSpec): void {
+    if (before === after || areEqualClasses(before, after)) {
+      this.unchanged++;
+      return;
+    }
+    const { id } = after;
+    if (before.parent !== after.parent) this.moved.push({ id, from: before.parent, to: after.parent });
+    const changes = changesOf(before, after);
+    if (changes.length > 0) this.changed.push({ id, changes });
+  }
+}
+
+/**
+ * What turns `before` into `after`; all of it is added where there is no `before`. Classes are matched by id, wherever
+ * they stand. Time grows with the classes; those at the start and at the end of the lists that are in step cost next to nothing.
+ */
+export function difference(before: ClassTree | null, after: ClassTree): Difference {
+  const result = new Comparison();
+  const old = before?.classes ?? [];
+  const young = after.classes;
+  const shorter = Math.min(old.length, young.length);
+  let head = 0;
+  while (head < shorter && old[head]!.id === young[head]!.id) {
+    result.compare(old[head]!, young[head]!);
+    head++;
+  }
+  let tail = 0;
+  while (tail < shorter - head && old[old.length - 1 - tail]!.id === young[young.length - 1 - tail]!.id)
+    tail++;
+  const leftById = new Map<string, ClassSpec>();
+  for (let at = head; at < old.length - tail; at++) leftById.set(old[at]!.id, old[at]!);
+  for (let at = head; at < young.length - tail; at++) {
+    const spec = young[at]!;
+    const known = leftById.get(spec.id);
+    if (known === undefined) result.added.push(spec);
+    else {
+      leftById.delete(spec.id);
+      result.compare(known, spec);
+    }
+  }
+  for (const spec of leftById.values()) result.removed.push(spec);
+  for (let back = tail; back > 0; back--)
+    result.compare(old[old.length - back]!, young[young.length - back]!);
+  const { added, removed, moved, changed, unchanged } = result;
+  return { added, removed, moved, changed, settings: settingsChanges(before, after), unchanged };
+}
+
+/** More classes would go at once than the guard lets pass. */
+export interface Refusal {
+  /** classes that would go, those that expired not counted */
+  readonly removed: number;
+  /** classes there were */
+  readonly total: number;
+  /** the guard's limit: this share of `total` may go */
+  readonly percent: number;
+}
+
+/** The guard against an emptied table. Null if no more than `percent` of the classes would go; those in `expired` may. */
+export function refusal(
+  { removed }: Difference,
+  total: number,
+  percent: number,
+  expired: ReadonlySet<string>,
+): Refusal | null {
+  let count = 0;
+  for (const { id } of removed) if (!expired.has(id)) count++;
+  return count > 0 && count * 100 > percent * total ? { removed: count, total, percent } : null;
+}
+
+/** True if nothing would change between the two but the object; the order of prefixes means nothing. */
+export function areEqualClasses(a: ClassSpec, b: ClassSpec): boolean {
+  return (
+    a.id === b.id &&
+    a.parent === b.parent &&
+    a.leaf === b.leaf &&
+    a.limitPackets === b.limitPackets &&
+    a.limitBytes === b.limitBytes &&
+    areEqualDirections(a.down, b.down) &&
+    areEqualDirections(a.up, b.up) &&
+    areEqualMatches(a.match, b.match)
+  );
+}
+
+function areEqualDirections(a: DirectionSpec | null, b: DirectionSpec | null): boolean {
+  if (a === b) return true;
+  return (
+    a !== null &&
+    b !== null &&
+    a.rateBps === b.rateBps &&
+    a.ceilBps === b.ceilBps &&
+    a.burstBytes === b.burstBytes &&
+    a.cburstBytes === b.cburstBytes &&
+    a.quantumBytes === b.quantumBytes &&
+    a.prio === b.prio
+  );
+}
+
+function areEqualMatches(a: readonly PrefixSpec[], b: readonly PrefixSpec[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  if (a.every((prefix, at) => prefix.text === b[at]!.text)) return true;
+  const sorted = sortedTexts(b);
+  return sortedTexts(a).every((text, at) => text === sorted[at]);
+}
+
+function sortedTexts(match: readonly PrefixSpec[]): string[] {
+  return [...match].sort(comparePrefixes).map((prefix) => prefix.text);
+}
+
+function changesOf(before: ClassSpec, after: ClassSpec): KeyChange[] {
+  const changes: KeyChange[] = [];
+  if (!areEqualMatches(before.match, after.match)) {
+    changes.push({ key: 'match', from: sortedTexts(before.match), to: sortedTexts(after.match) });
+  }
+  addChange(changes, 'leaf', before.leaf, after.leaf);
+  addChange(changes, 'limit', before.limitPackets, after.limitPackets);
+  addChange(changes, 'limitBytes', formatSize(before.limitBytes), formatSize(after.limitBytes));
+  addDirectionChanges(changes, 'down', before.down, after.down);
+  addDirectionChanges(changes, 'up', before.up, after.up);
+  return changes;
+}
+
+function addChange(changes: KeyChange[], key: string, from: ChangedValue, to: ChangedValue): void {
+  if (from !== to) changes.push({ key, from, to });
+}
+
+/** Values that follow from the rate on both sides are not changes of their own: nobody wrote them. */
+function addDirectionChanges(
+  changes: KeyChange[],
+  name: 'down' | 'up',
+  before: DirectionSpec | null,
+  after: DirectionSpec | null,
+): void {
+  const add = (
+    key: string,
+    value: (direction: DirectionSpec) => string | number,
+    isDerived: (direction: DirectionSpec) => boolean,
+  ): void => {
+    if ((before === null || isDerived(before)) && (after === null || isDerived(after))) return;
+    addChange(changes, `${name}.${key}`, before && value(before), after && value(after));
+  };
+  add('rate', rateOf, isUnassured);
+  add('ceil', ceilOf, isCeilDerived);
+  add('burst', ({ burstBytes }) => formatSize(burstBytes), isBurstDerived);
+  add('cburst', ({ cburstBytes }) => formatSize(cburstBytes), isCburstDerived);
+  add('quantum', ({ quantumBytes }) => formatSize(quantumBytes), isQuantumDerived);
+  add('prio', ({ prio }) => prio, isFirst);
+}
+
+const rateOf = ({ rateBps }: DirectionSpec): string => formatRate(rateBps);
+const ceilOf = ({ ceilBps }: DirectionSpec): string => formatRate(ceilBps);
+const isUnassured = ({ rateBps }: DirectionSpec): boolean => rateBps === 0;
+const isCeilDerived = ({ rateBps, ceilBps }: DirectionSpec): boolean => rateBps === ceilBps;
+const isBurstDerived = (direction: DirectionSpec): boolean =>
+  direction.burstBytes === defaultBurstBytes(direction.rateBps);
+const isCburstDerived = (direction: DirectionSpec): boolean =>
+  direction.cburstBytes === defaultBurstBytes(direction.ceilBps);
+const isQuantumDerived = (direction: DirectionSpec): boolean =>
+  direction.quantumBytes === defaultQuantumBytes(direction.rateBps);
+const isFirst = ({ prio }: DirectionSpec): boolean => prio === 0;
+
+function settingsChanges(before: ClassTree | null, after: ClassTree): KeyChange[] {
+  const changes: KeyChange[] = [];
+  addChange(changes, 'default', before?.defaultClass ?? null, after.defaultClass);
+  addChange(changes, 'overhead', before?.overheadBytes ?? 0, after.overheadBytes);
+  addChange(changes, 'mpu', before?.mpuBytes ?? 0, after.mpuBytes);
+  return changes;
+}
+
+/**
+ * For people, one line each: `+` added, `-` removed, `>` moved, `~` changed, and a last line with the counts. Removed
+ * classes come first, for they are what one looks for.
+ */
+export function formatDifference(difference: Difference): string {
+  const lines: string[] = [];
+  for (const { id } of difference.removed) lines.push(`- ${id}`);
+  for (const { id, from, to } of difference.moved) {
+    lines.push(`> ${id} moves from ${from ?? 'the top'} to ${to ?? 'the top'}`);
+  }
+  for (const { id, changes } of difference.changed) lines.push(`~ ${id} ${formatChanges(changes)}`);
+  for (const spec of difference.added) lines.push(`+ ${formatClass(spec)}`);
+  if (difference.settings.length > 0) lines.push(`~ all classes: ${formatChanges(difference.settings)}`);
+  const counts = countsOf(difference);
+  const settings = counts.settings === 0 ? '' : `, ${counts.settings} settings changed`;
+  lines.push(
+    `${counts.added} added, ${counts.removed} removed, ${counts.moved} moved, ${counts.changed} changed, ` +
+      `${counts.unchanged} unchanged${settings}`,
+  );
+  return lines.join('\n');
+}
+
+function formatChanges(changes: readonly KeyChange[]): string {
+  return changes.map(({ key, from, to }) => `${key} ${formatValue(from)} → ${formatValue(to)}`).join(', ');
+}
+
+function formatValue(value: ChangedValue): string {
+  if (value === null) return 'none';
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  return value.length === 0 ? 'none' : value.join(' ');
+}
+
+function formatClass(spec: ClassSpec): string {
+  const below = spec.parent === null ? '' : ` under ${spec.parent}`;
+  const parts: string[] = [];
+  for (const name of ['down', 'up'] as const) {
+    const direction = spec[name];
+    if (direction === null) continue;
+    const rate = direction.rateBps === 0 ? '' : ` ${formatRate(direction.rateBps)}`;
+    const ceil = direction.rateBps === direction.ceilBps ? '' : ` ceil ${formatRate(direction.ceilBps)}`;
+    parts.push(`${name}${rate}${ceil}`);
+  }
+  if (spec.match.length > 0) parts.push(`match ${formatValue(sortedTexts(spec.match))}`);
+  return `${spec.id}${below}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}`;
+}
+
+function countsOf(difference: Difference): Record<string, number> {
+  const { added, removed, moved, changed, settings, unchanged } = difference;
+  return {
+    added: added.length,
+    removed: removed.length,
+    moved: moved.length,
+    changed: changed.length,
+    settings: settings.length,
+    unchanged,
+  };
+}
+
+/** For `--json`: the lists and their lengths; classes have the keys of the tree file, those with defaults left out. */
+export function differenceDocument(difference: Difference): Record<string, unknown> {
+  return {
+    added: difference.added.map(classDocument),
+    removed: difference.removed.map(classDocument),
+    moved: difference.moved,
+    changed: difference.changed,
+    settings: difference.settings,
+    counts: countsOf(difference),
+  };
+}
+
+function classDocument(spec: ClassSpec): Record<string, unknown> {
+  const fields: Record<string, unknown> = { id: spec.id };
+  if (spec.parent !== null) fields.parent = spec.parent;
+  if (spec.match.length > 0) fields.match = sortedTexts(spec.match);
+  if (spec.leaf !== null) fields.leaf = spec.leaf;
+  if (spec.limitPackets !== LIMIT_DEFAULT_PACKETS) fields.limit = spec.limitPackets;
+  if (spec.limitBytes !== 0) fields.limitBytes = formatSize(spec.limitBytes);
+  if (spec.down !== null) fields.down = directionDocument(spec.down);
+  if (spec.up !== null) fields.up = directionDocument(spec.up);
+  return fields;
+}
+
+function directionDocument(direction: DirectionSpec): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  if (!isUnassured(direction)) fields.rate = rateOf(direction);
+  if (!isCeilDerived(direction)) fields.ceil = ceilOf(direction);
+  if (!isBurstDerived(direction)) fields.burst = formatSize(direction.burstBytes);
+  if (!isCburstDerived(direction)) fields.cburst = formatSize(direction.cburstBytes);
+  if (!isQuantumDerived(direction)) fields.quantum = formatSize(direction.quantumBytes);
+  if (!isFirst(direction)) fields.prio = direction.prio;
+  return fields;
+}

@@ -1,0 +1,59 @@
+/** A class tree in files: the tree file, LibreQoS's two files, or scripts of tc. */
+import { defer, type Observable, share } from 'rxjs';
+import { areEqualClasses } from '../difference.js';
+import type { ClassSpec, ClassTree } from '../model.js';
+import { type FileSet, filesOf, type ReadOptions, readFiles } from './file-formats.js';
+import { type FileWatchOptions, watchFiles } from './file-watch.js';
+import { linesOf } from './lines.js';
+import type { ClassSource, SourceResult } from './source.js';
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+export class FileSource implements ClassSource {
+  readonly label: string;
+  readonly changes$: Observable<void>;
+  readonly #files: FileSet;
+  readonly #options: ReadOptions;
+  /** Of the last good load, so that classes which did not change stay the same objects. */
+  #last: readonly ClassSpec[] = [];
+
+  /** Throws a usage error, E_CLASSES_FORMAT, for a name whose ending says nothing. */
+  constructor(path: string, options: ReadOptions = {}, watchOptions: FileWatchOptions = {}) {
+    this.label = path;
+    this.#files = filesOf(path);
+    this.#options = options;
+    this.changes$ = defer(() => watchFiles(this.#files.paths, watchOptions)).pipe(share());
+  }
+
+  /** Reads everything, each time: parsing tells what changed in a file, nothing else does. */
+  async load(): Promise<SourceResult> {
+    const { tree, problems } = await readFiles(this.#files.paths, this.#files.format, this.#options);
+    return {
+      tree: tree === null ? null : this.#keep(tree),
+      ...linesOf(problems, this.label),
+      expired: NOBODY,
+      nextExpiryMs: null,
+    };
+  }
+
+  /** Nothing to do: a load reads everything anyway. */
+  invalidate(): void {}
+
+  async close(): Promise<void> {}
+
+  #keep(tree: ClassTree): ClassTree {
+    const last = this.#last;
+    let byId: Map<string, ClassSpec> | null = null;
+    const classes = tree.classes.map((spec, at) => {
+      // In an edited file most classes stand where they stood; the map of a million is made only when it is needed.
+      let before: ClassSpec | undefined = last[at];
+      if (last.length > 0 && before?.id !== spec.id) {
+        byId ??= new Map(last.map((one) => [one.id, one]));
+        before = byId.get(spec.id);
+      }
+      return before !== undefined && areEqualClasses(before, spec) ? before : spec;
+    });
+    this.#last = classes;
+    return { ...tree, classes };
+  }
+}
