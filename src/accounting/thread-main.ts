@@ -1,0 +1,4 @@
+/** What the accounting thread starts with. */
+import { runAccountingThread } from './thread.js';
+
+await runAccountingThread();
