@@ -6,10 +6,11 @@
  * what the machine did within seconds. Afterwards a thin stream alone on the wire gives the latency of both.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatIpv4 } from '../classes/prefix.js';
+import { ask } from '../src/control/client.js';
 import { WeirError } from '../src/errors.js';
 import type { Helper } from '../src/lab/commands.js';
 import { buildPeers, DEVICES, InlineNet } from './inline-net.js';
@@ -265,12 +266,10 @@ function treeOf(classes: number, rateBps: number): object {
   for (let site = 0; site < sites; site++)
     list.push({ id: `s${site}`, parent: 'uplink', ...direction(siteBps) });
   for (let i = 0; i < classes; i++) {
-    const address = SUBSCRIBER_BASE + i;
-    const match = [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
     list.push({
       id: `u${i}`,
       parent: `s${Math.floor(i / perSite)}`,
-      match,
+      match: formatIpv4(SUBSCRIBER_BASE + i),
       ...direction(Math.ceil(rateBps)),
     });
   }
@@ -286,15 +285,12 @@ async function untilReady(daemon: Helper, socket: string): Promise<void> {
   throw new WeirError('E_BENCH_DAEMON', `the daemon does not answer: ${daemon.lastWords}`);
 }
 
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const call = request({ socketPath, path: '/health' }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    call.on('error', () => resolve(false));
-    call.end();
-  });
+/** Whether every worker runs. */
+async function answers(socket: string): Promise<boolean> {
+  return ask(socket, '/health').then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Of each figure by itself. */

@@ -1,9 +1,9 @@
 /** The daemon between the lab's two ports: started as its operators do, asked through its control socket. */
 import { writeFile } from 'node:fs/promises';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ask } from '../control/client.js';
 import { WeirError } from '../errors.js';
 import type { QueueReport } from '../metrics/queue-meter.js';
 import type { StatsDocument } from '../metrics/report.js';
@@ -47,8 +47,8 @@ export class DaemonShaper implements Shaper {
     this.daemon = new Helper(net.within(net.shaper, ...command));
     for (let waitedMs = 0; ; waitedMs += POLL_MS) {
       this.assertRunning();
-      const isUp = await this.stats().then(
-        ({ queues }) => queues.every(({ state }) => state === 'running'),
+      const isUp = await ask(this.socket, '/health', { timeoutMs: ANSWER_TIMEOUT_MS }).then(
+        () => true,
         () => false,
       );
       if (isUp) return;
@@ -102,24 +102,8 @@ export class DaemonShaper implements Shaper {
     };
   }
 
-  private stats(): Promise<StatsDocument> {
-    return new Promise((resolve, reject) => {
-      const options = { socketPath: this.socket, path: '/stats', timeout: ANSWER_TIMEOUT_MS };
-      const request = get(options, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        response.on('error', reject);
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve(JSON.parse(text) as StatsDocument);
-          else
-            reject(
-              new WeirError('E_LAB_DAEMON', `the daemon answers ${response.statusCode}: ${text.trim()}`),
-            );
-        });
-      });
-      request.on('timeout', () => request.destroy(new WeirError('E_LAB_DAEMON', 'the daemon is silent')));
-      request.on('error', reject);
-    });
+  private async stats(): Promise<StatsDocument> {
+    return JSON.parse(await ask(this.socket, '/stats', { timeoutMs: ANSWER_TIMEOUT_MS })) as StatsDocument;
   }
 }
 

@@ -1,12 +1,12 @@
 /** A worker thread that dies under load: its queue fails open, the others go on, and a new one takes its place. */
 import type { ChildProcess } from 'node:child_process';
-import { request } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildPeers } from '../../bench/inline-net.js';
+import { ask } from '../../src/control/client.js';
 import { type Lab, makeLab, removeLab, writeConfig, writeTree } from './daemon-lab.js';
 import { Load } from './fail-open-load.js';
 import { hasTool, startInNamespace, whyNoXdp } from './namespaces.js';
@@ -55,17 +55,8 @@ let daemon: ChildProcess;
 let log = '';
 let lastCounters = new Map<string, number>();
 
-function getStats(): Promise<Stats> {
-  return new Promise((resolve, reject) => {
-    const socketPath = join(lab.folder, 'weir.sock');
-    const call = request({ socketPath, path: '/stats' }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () => resolve(JSON.parse(text) as Stats));
-    });
-    call.on('error', reject);
-    call.end();
-  });
+async function getStats(): Promise<Stats> {
+  return JSON.parse(await ask(join(lab.folder, 'weir.sock'), '/stats')) as Stats;
 }
 
 /** Every counter of a document, by its path. */
