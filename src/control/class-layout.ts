@@ -1,37 +1,106 @@
-/** What follows from a class tree's shape: who is inner, how deep each class lies, and whose assured rates compete. */
-import type { ClassTree } from '../../classes/model.js';
+/**
+ * What follows from a class tree's shape: who is inner, how deep each class lies, and whose assured rates compete.
+ *
+ * A new tree mostly holds the very objects of the one before, so both are walked side by side and only what differs is
+ * looked up by id: a change of one class among 24,000 must not cost a look at 24,000 strings.
+ */
+import type { ClassSpec, ClassTree } from '../../classes/model.js';
 import { Change } from '../shm/shared-shaper.js';
 import { Limit } from '../shm/tree-layout.js';
 
 export const DIRECTION_KEYS = ['down', 'up'] as const;
 export const CLAIM_FLAGS = [Change.FLAG_CLAIM_DOWN, Change.FLAG_CLAIM_UP] as const;
 
-/** Per class, in the tree's order: kind, level, and in which directions it takes part in claims. */
+const NONE = -1;
+
+/** Per class, in the tree's order. */
 export interface TreeLayout {
-  isInner: Uint8Array;
-  level: Uint8Array;
-  claims: Uint8Array;
+  readonly classes: readonly ClassSpec[];
+  /** Place of the class in the tree before; -1 for a new id. */
+  readonly before: Int32Array;
+  /** Place of the parent; -1 for a root. */
+  readonly parent: Int32Array;
+  readonly isInner: Uint8Array;
+  readonly level: Uint8Array;
+  /** In which directions the class takes part in claims. */
+  readonly claims: Uint8Array;
+  /** Places, in the tree before, of the classes that are no more; parents before their children. */
+  readonly gone: readonly number[];
 }
 
-export function layOut(tree: ClassTree): TreeLayout {
-  const count = tree.classes.length;
-  const order = new Map<string, number>();
-  const parent = new Int32Array(count).fill(-1);
+/** `previous` is the layout of the tree before, and `placeOf` a class's place there, or -1. */
+export function layOut(
+  tree: ClassTree,
+  previous: TreeLayout | null,
+  placeOf: (id: string) => number,
+): TreeLayout {
+  const { classes } = tree;
+  const count = classes.length;
+  const { before, after } = match(classes, previous?.classes ?? [], placeOf);
+  const parent = parents(classes, before, after, previous, placeOf);
   const isInner = new Uint8Array(count);
   const depth = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
-    const spec = tree.classes[i]!;
-    order.set(spec.id, i);
-    if (spec.parent === null) continue;
-    const above = order.get(spec.parent)!;
-    parent[i] = above;
+    const above = parent[i]!;
+    if (above === NONE) continue;
     isInner[above] = 1;
     depth[i] = depth[above]! + 1;
   }
   const level = depth.map((d, i) => (isInner[i] === 1 ? Limit.LEVELS - 1 - d : 0));
   const claims = new Uint8Array(count);
   for (let d = 0; d < Limit.DIRECTIONS; d++) markClaims(tree, parent, d as 0 | 1, claims);
-  return { isInner, level, claims };
+  const gone: number[] = [];
+  for (let j = 0; j < after.length; j++) if (after[j] === NONE) gone.push(j);
+  return { classes, before, parent, isInner, level, claims, gone };
+}
+
+/** For each class its place before, and for each class before its place now. */
+function match(
+  classes: readonly ClassSpec[],
+  old: readonly ClassSpec[],
+  placeOf: (id: string) => number,
+): { before: Int32Array; after: Int32Array } {
+  const before = new Int32Array(classes.length).fill(NONE);
+  const after = new Int32Array(old.length).fill(NONE);
+  let j = 0;
+  for (let i = 0; i < classes.length; i++) {
+    const spec = classes[i]!;
+    if (old[j] !== spec) {
+      const place = placeOf(spec.id);
+      if (place === NONE) continue;
+      j = place;
+    }
+    before[i] = j;
+    after[j] = i;
+    j++;
+  }
+  return { before, after };
+}
+
+function parents(
+  classes: readonly ClassSpec[],
+  before: Int32Array,
+  after: Int32Array,
+  previous: TreeLayout | null,
+  placeOf: (id: string) => number,
+): Int32Array {
+  const parent = new Int32Array(classes.length).fill(NONE);
+  const wanted = new Set<string>();
+  for (let i = 0; i < classes.length; i++) if (before[i] === NONE) wanted.add(classes[i]!.parent ?? '');
+  const added = new Map<string, number>();
+  for (let i = 0; i < classes.length; i++) {
+    const { id, parent: above } = classes[i]!;
+    const place = before[i]!;
+    if (place === NONE && wanted.has(id)) added.set(id, i);
+    if (above === null) continue;
+    if (place !== NONE && previous!.classes[place] === classes[i]) {
+      parent[i] = after[previous!.parent[place]!]!;
+      continue;
+    }
+    const old = placeOf(above);
+    parent[i] = old === NONE || after[old] === NONE ? added.get(above)! : after[old]!;
+  }
+  return parent;
 }
 
 /**
@@ -40,18 +109,19 @@ export function layOut(tree: ClassTree): TreeLayout {
  */
 function markClaims(tree: ClassTree, parent: Int32Array, direction: 0 | 1, claims: Uint8Array): void {
   const count = tree.classes.length;
+  const rateBps = new Float64Array(count);
   const sumBps = new Float64Array(count);
-  const rateOf = (i: number): number => tree.classes[i]![DIRECTION_KEYS[direction]]?.rateBps ?? 0;
   for (let i = 0; i < count; i++) {
+    rateBps[i] = tree.classes[i]![DIRECTION_KEYS[direction]]?.rateBps ?? 0;
     let holder = parent[i]!;
-    while (holder >= 0 && rateOf(holder) === 0) holder = parent[holder]!;
-    if (holder >= 0) sumBps[holder]! += rateOf(i);
+    while (holder >= 0 && rateBps[holder] === 0) holder = parent[holder]!;
+    if (holder >= 0) sumBps[holder]! += rateBps[i]!;
   }
   for (let i = 0; i < count; i++) {
     const above = parent[i]!;
     if (above < 0) continue;
     const flag = CLAIM_FLAGS[direction];
-    const isOver = rateOf(above) > 0 && sumBps[above]! > rateOf(above);
+    const isOver = rateBps[above]! > 0 && sumBps[above]! > rateBps[above]!;
     if (isOver || (claims[above]! & flag) !== 0) claims[i]! |= flag;
   }
 }

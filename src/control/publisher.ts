@@ -12,14 +12,9 @@ import { beginGeneration } from '../htb/sharing/generation.js';
 import { chargeLostTab } from '../htb/sharing/lost-tab.js';
 import { ClassHashWriter } from '../shm/class-hash-writer.js';
 import { holdByAll, isHeld, letGo } from '../shm/holds.js';
-import {
-  adoptedWord,
-  Change,
-  EpochWord,
-  type PublishedEpoch,
-  type SharedShaper,
-} from '../shm/shared-shaper.js';
+import { adoptedWord, EpochWord, type PublishedEpoch, type SharedShaper } from '../shm/shared-shaper.js';
 import { Direction, Limit, Shape, Word } from '../shm/tree-layout.js';
+import { ChangeList } from './change-list.js';
 import { CLAIM_FLAGS, DIRECTION_KEYS, layOut, type TreeLayout } from './class-layout.js';
 import { OVERDRAFT_BYTES, ShapeTable } from './shapes.js';
 
@@ -29,6 +24,8 @@ export interface PublishedClass {
   spec: ClassSpec;
   parentIndex: number;
   readonly isInner: boolean;
+  /** Place in the tree published last. */
+  place: number;
   level: number;
   /** Change.FLAG_CLAIM_* bits. */
   claims: number;
@@ -36,12 +33,22 @@ export interface PublishedClass {
   readonly fairSlot: number;
 }
 
-/** What a publication changed, by class. */
+/** How many classes a publication changed. */
 export interface PublishSummary {
   readonly epoch: number;
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
+}
+
+/** Who wants to know which classes have come and gone. */
+export interface ClassWatcher {
+  /** Was published under an index that nobody holds; its id may be that of a class that left in the same epoch. */
+  onArrival(arrived: PublishedClass, epoch: number): void;
+  /** Is in no tree any more, but workers may still send what it holds. */
+  onDeparture(gone: PublishedClass): void;
+  /** No worker holds it any more; its index will be used again. */
+  onRelease(gone: PublishedClass): void;
 }
 
 /** What a byte costs, and the shared word, of the assured and of the ceil bucket. */
@@ -56,6 +63,10 @@ export class Publisher {
   readonly #shapes: readonly [ShapeTable, ShapeTable];
   readonly #classes = new Map<string, PublishedClass>();
   readonly #deliver: (epoch: PublishedEpoch) => void;
+  readonly #watcher: ClassWatcher | null;
+  /** Of the tree published last, and its classes in its order. */
+  #layout: TreeLayout | null = null;
+  #published: PublishedClass[] = [];
   #epoch = 0;
   #nextIndex = 0;
   #freeIndexes: number[] = [];
@@ -63,7 +74,7 @@ export class Publisher {
   #retired: PublishedClass[] = [];
   #nextFairSlot = 0;
   #freeFairSlots: number[] = [];
-  #changes: number[] = [];
+  readonly #changes = new ChangeList();
   #hashIsNew = true;
   /** The tree published last. */
   #tree: ClassTree | null = null;
@@ -73,11 +84,15 @@ export class Publisher {
   readonly #hasRemains: [boolean, boolean] = [false, false];
 
   /** `deliver` hands an epoch to every worker; it is called before the epoch becomes visible. */
-  constructor(shared: SharedShaper, options: { seed: number; deliver: (epoch: PublishedEpoch) => void }) {
+  constructor(
+    shared: SharedShaper,
+    options: { seed: number; deliver: (epoch: PublishedEpoch) => void; watcher?: ClassWatcher },
+  ) {
     this.#shared = shared;
     this.#hash = new ClassHashWriter({ seed: options.seed });
     this.#shapes = [new ShapeTable(shared.trees[Direction.DOWN]), new ShapeTable(shared.trees[Direction.UP])];
     this.#deliver = options.deliver;
+    this.#watcher = options.watcher ?? null;
     this.#isVacant = new Uint8Array(shared.queues);
   }
 
@@ -100,54 +115,63 @@ export class Publisher {
    */
   publish(tree: ClassTree, nowNs: number): PublishSummary {
     this.reclaim();
-    const layout = layOut(tree);
-    this.#checkCapacity(tree, layout);
+    const layout = layOut(tree, this.#layout, (id) => this.#classes.get(id)?.place ?? -1);
+    this.#checkCapacity(layout);
     const epoch = (this.#epoch + 1) | 0;
-    this.#changes = [];
-    const stale = new Set(this.#classes.keys());
-    const summary = { epoch, added: 0, changed: 0, removed: 0 };
-    let remapsFlows = false;
-    const removals: PublishedClass[] = [];
+    this.#changes.clear();
+    const arrivals: PublishedClass[] = [];
+    const departures = layout.gone.map((place) => this.#published[place]!);
+    const summary = { epoch, added: 0, changed: 0, removed: departures.length };
+    let remapsFlows = departures.length > 0;
+    const published: PublishedClass[] = [];
     for (let i = 0; i < tree.classes.length; i++) {
       const spec = tree.classes[i]!;
-      const isInner = layout.isInner[i] === 1;
-      const before = this.#classes.get(spec.id);
-      if (before !== undefined && before.isInner === isInner) {
-        stale.delete(spec.id);
-        if (this.#update(before, spec, layout, i, epoch, nowNs)) summary.changed++;
+      const place = layout.before[i]!;
+      const before = place < 0 ? null : this.#published[place]!;
+      const parentIndex = layout.parent[i]! < 0 ? -1 : published[layout.parent[i]!]!.index;
+      if (before !== null && before.isInner === (layout.isInner[i] === 1)) {
+        published.push(before);
+        before.place = i;
+        if (isSame(before, spec, parentIndex, layout, i)) continue;
+        if (this.#update(before, spec, parentIndex, layout, i, epoch, nowNs)) summary.changed++;
         if (this.#rematch(before.index, before.spec, spec, epoch)) remapsFlows = true;
         before.spec = spec;
         continue;
       }
-      if (before !== undefined) {
-        stale.delete(spec.id);
-        removals.push(before);
+      if (before !== null) {
+        departures.push(before);
         this.#rematch(before.index, before.spec, null, epoch);
       }
-      const added = this.#add(spec, isInner, layout, i, nowNs);
+      const added = this.#add(spec, parentIndex, layout, i, nowNs);
       this.#rematch(added.index, null, spec, epoch);
+      published.push(added);
+      arrivals.push(added);
       remapsFlows = true;
       summary.added++;
     }
-    for (const id of stale) {
-      const gone = this.#classes.get(id)!;
-      this.#classes.delete(id);
+    for (const place of layout.gone) {
+      const gone = this.#published[place]!;
+      this.#classes.delete(gone.spec.id);
       this.#rematch(gone.index, gone.spec, null, epoch);
-      removals.push(gone);
-      summary.removed++;
     }
-    // Children before parents, so that a removed subtree is let go of from below.
-    for (const gone of removals.reverse()) this.#remove(gone);
-    if (removals.length > 0) remapsFlows = true;
+    // Children before parents, so that a removed subtree is let go of from below; an inner class's level falls with its
+    // depth, and a leaf's is 0.
+    departures.sort((a, b) => a.level - b.level);
+    for (const gone of departures) this.#remove(gone);
+    this.#layout = layout;
+    this.#published = published;
     this.#release(tree, epoch, remapsFlows);
+    for (const gone of departures) this.#watcher?.onDeparture(gone);
+    for (const arrived of arrivals) this.#watcher?.onArrival(arrived, epoch);
     return summary;
   }
 
   /** The epoch published last, as a whole: for a worker that starts when others have run for long. */
   snapshot(): PublishedEpoch {
-    this.#changes = [];
+    this.#changes.clear();
     // An inner class's level falls with its depth and a leaf's is 0, so parents come before their children.
-    for (const entry of [...this.#classes.values()].sort((a, b) => b.level - a.level)) this.#recordSet(entry);
+    for (const entry of [...this.#classes.values()].sort((a, b) => b.level - a.level))
+      this.#changes.set(entry);
     return this.#takeEpoch(this.#hash.buffer, true);
   }
 
@@ -201,6 +225,7 @@ export class Publisher {
         continue;
       }
       for (let d = 0; d < Limit.DIRECTIONS; d++) this.#shapes[d]!.drop(gone.shapes[d]!, this.#epoch);
+      this.#watcher?.onRelease(gone);
       this.#freeIndexes.push(gone.index);
       if (gone.fairSlot > 0) this.#freeFairSlots.push(gone.fairSlot);
     }
@@ -247,15 +272,16 @@ export class Publisher {
     }
   }
 
-  #checkCapacity(tree: ClassTree, layout: TreeLayout): void {
+  #checkCapacity(layout: TreeLayout): void {
+    const { length } = layout.classes;
     const free = this.#shared.capacityClasses - this.#nextIndex + this.#freeIndexes.length;
     let wanted = 0;
-    for (let i = 0; i < tree.classes.length; i++) {
-      const before = this.#classes.get(tree.classes[i]!.id);
-      if (before === undefined || before.isInner !== (layout.isInner[i] === 1)) wanted++;
+    for (let i = 0; i < length; i++) {
+      const place = layout.before[i]!;
+      if (place < 0 || this.#published[place]!.isInner !== (layout.isInner[i] === 1)) wanted++;
     }
     // Every class may take a new shape before its old one is free, which takes the workers' adoption.
-    if (this.#shapes.some((shapes) => shapes.room < tree.classes.length))
+    if (this.#shapes.some((shapes) => shapes.room < length))
       throw new WeirError(
         'E_CAPACITY',
         'too many changes at once: the workers have not adopted the last ones',
@@ -263,11 +289,12 @@ export class Publisher {
     if (wanted <= free) return;
     throw new WeirError(
       'E_CAPACITY',
-      `${tree.classes.length} classes do not fit: room for ${free} new ones, ${wanted} wanted`,
+      `${length} classes do not fit: room for ${free} new ones, ${wanted} wanted`,
     );
   }
 
-  #add(spec: ClassSpec, isInner: boolean, layout: TreeLayout, at: number, nowNs: number): PublishedClass {
+  #add(spec: ClassSpec, parentIndex: number, layout: TreeLayout, at: number, nowNs: number): PublishedClass {
+    const isInner = layout.isInner[at] === 1;
     const index = this.#freeIndexes.pop() ?? this.#nextIndex++;
     const fairSlot = isInner ? (this.#freeFairSlots.pop() ?? ++this.#nextFairSlot) : 0;
     const nowUs = wrapUs(nowNs);
@@ -282,15 +309,16 @@ export class Publisher {
     const added: PublishedClass = {
       index,
       spec,
-      parentIndex: this.#parentIndex(spec),
+      parentIndex,
       isInner,
+      place: at,
       level: layout.level[at]!,
       claims: layout.claims[at]!,
       shapes: this.#takeShapes(spec, isInner, layout.claims[at]!),
       fairSlot,
     };
     this.#classes.set(spec.id, added);
-    this.#recordSet(added);
+    this.#changes.set(added);
     return added;
   }
 
@@ -298,12 +326,12 @@ export class Publisher {
   #update(
     entry: PublishedClass,
     spec: ClassSpec,
+    parentIndex: number,
     layout: TreeLayout,
     at: number,
     epoch: number,
     nowNs: number,
   ): boolean {
-    const parentIndex = this.#parentIndex(spec);
     const shapes = this.#takeShapes(spec, entry.isInner, layout.claims[at]!);
     for (let d = 0; d < Limit.DIRECTIONS; d++) this.#shapes[d]!.drop(entry.shapes[d]!, epoch);
     const same =
@@ -318,7 +346,7 @@ export class Publisher {
     entry.parentIndex = parentIndex;
     entry.level = layout.level[at]!;
     entry.claims = layout.claims[at]!;
-    this.#recordSet(entry);
+    this.#changes.set(entry);
     return true;
   }
 
@@ -339,17 +367,11 @@ export class Publisher {
   }
 
   #remove(gone: PublishedClass): void {
-    this.#changes.push(Change.OP_REMOVE, gone.index, 0, 0, 0, 0, 0, 0);
+    this.#changes.remove(gone.index);
     this.#retired.push(gone);
     // A worker that is yet to begin never hears of the class.
     for (let queue = 0; queue < this.#shared.queues; queue++)
       if (this.#isVacant[queue] === 1) for (const tree of this.#shared.trees) letGo(tree, queue, gone.index);
-  }
-
-  #recordSet(entry: PublishedClass): void {
-    const flags = (entry.isInner ? Change.FLAG_INNER : 0) | entry.claims;
-    this.#changes.push(Change.OP_SET, entry.index, entry.parentIndex, flags, entry.level);
-    this.#changes.push(entry.shapes[0], entry.shapes[1], entry.fairSlot);
   }
 
   #takeShapes(spec: ClassSpec, isInner: boolean, claims: number): [number, number] {
@@ -365,10 +387,6 @@ export class Publisher {
         limitBytes,
       });
     return [of(Direction.DOWN), of(Direction.UP)];
-  }
-
-  #parentIndex(spec: ClassSpec): number {
-    return spec.parent === null ? -1 : this.#classes.get(spec.parent)!.index;
   }
 
   /** Brings a class's entries in the class hash up to date; true when any changed. */
@@ -404,9 +422,7 @@ export class Publisher {
 
   /** The present epoch with the changes recorded so far. */
   #takeEpoch(classHash: SharedArrayBuffer | null, remapsFlows: boolean): PublishedEpoch {
-    const changes = new Int32Array(new SharedArrayBuffer(this.#changes.length * 4));
-    changes.set(this.#changes);
-    this.#changes = [];
+    const changes = this.#changes.take();
     const defaultClass = this.#tree?.defaultClass ?? null;
     return {
       epoch: this.#epoch,
@@ -418,4 +434,20 @@ export class Publisher {
       remapsFlows,
     };
   }
+}
+
+/** Whether nothing about a class is new: the very object, and what the rest of the tree decides about it. */
+function isSame(
+  entry: PublishedClass,
+  spec: ClassSpec,
+  parentIndex: number,
+  layout: TreeLayout,
+  at: number,
+): boolean {
+  return (
+    entry.spec === spec &&
+    entry.parentIndex === parentIndex &&
+    entry.level === layout.level[at] &&
+    entry.claims === layout.claims[at]
+  );
 }

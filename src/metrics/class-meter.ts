@@ -6,6 +6,7 @@
  *
  * Only bytes are read once a second, for the rates; the rest when somebody asks.
  */
+import type { UsageMeter, VisitTotal } from '../accounting/ledger.js';
 import { Field } from '../htb/layout.js';
 import { addClassStats, type ClassStats, emptyStats } from '../htb/memory.js';
 import { adoptedWord } from '../shm/shared-shaper.js';
@@ -14,6 +15,7 @@ const DIRECTIONS = 2;
 /** Of a class that has been published; the publisher's object keeps its identity while the class keeps its index. */
 export interface MeteredClass {
   readonly index: number;
+  readonly isInner: boolean;
   readonly spec: { readonly id: string; readonly parent: string | null };
 }
 
@@ -43,53 +45,92 @@ export interface ClassReport {
   readonly up: DirectionReport;
 }
 
-interface Entry {
-  metered: MeteredClass;
+/** An index that a class has or had. */
+interface Holding {
+  readonly metered: MeteredClass;
   /** The epoch that gave the class its index; a worker that has not adopted it shows another class's record. */
-  sinceEpoch: number;
+  readonly sinceEpoch: number;
+}
+
+interface Entry {
+  readonly id: string;
+  /** Of its life so far, for whoever keeps accounts. */
+  readonly account: number;
+  /** Null when the class is in no tree any more. */
+  holding: Holding | null;
+  /** Indices it had before and workers still hold: what was queued there leaves, and is counted, under them. */
+  draining: readonly Holding[];
   /** What is no longer in any worker's memory, by direction. */
   kept: [ClassStats, ClassStats] | null;
+  /** The part of it that was counted while the class was an inner one: its children's. */
+  keptAsInner: [ClassStats, ClassStats] | null;
   /** By direction; what the last sample found. */
   readonly bytes: Float64Array;
   readonly rateBps: Float64Array;
 }
 
+const NO_HOLDINGS: readonly Holding[] = [];
+
 export function treeView(words: Int32Array): TreeView {
   return { words, doubles: new Float64Array(words.buffer, words.byteOffset, words.length >> 1) };
 }
 
-export class ClassMeter {
+export class ClassMeter implements UsageMeter {
   readonly #epochWords: Int32Array;
+  readonly #hasAccounts: boolean;
   readonly #entries = new Map<string, Entry>();
+  /** Classes that are in no tree any more, until the last of their packets has left. */
+  readonly #departed = new Map<string, Entry>();
   readonly #views = new Map<number, WorkerView>();
   readonly #sentAtSample = new Map<number, number>();
   #sampledAtNs = 0;
   #hasRates = false;
   #mustSample = true;
+  /** Whose last totals nobody has taken yet. */
+  #gone: Entry[] = [];
+  #nextAccount = 0;
+  #freeAccounts: number[] = [];
 
-  constructor(epochWords: Int32Array) {
+  /** `hasAccounts`: whether somebody takes the accounts of classes that are gone. */
+  constructor(epochWords: Int32Array, hasAccounts: boolean) {
     this.#epochWords = epochWords;
+    this.#hasAccounts = hasAccounts;
   }
 
-  /** Takes over what has just been published; to be called after each publication. */
-  track(classes: ReadonlyMap<string, MeteredClass>, epoch: number): void {
-    for (const id of this.#entries.keys()) if (!classes.has(id)) this.#entries.delete(id);
-    for (const [id, metered] of classes) {
-      const entry = this.#entries.get(id);
-      if (entry === undefined) {
-        const bytes = new Float64Array(DIRECTIONS);
-        const rateBps = new Float64Array(DIRECTIONS);
-        this.#entries.set(id, { metered, sinceEpoch: epoch, kept: null, bytes, rateBps });
-      } else if (entry.metered !== metered) {
-        // The class has become a leaf or an inner class, with another record in the workers' memory.
-        entry.kept = [this.#total(entry, 0), this.#total(entry, 1)];
-        for (const kept of entry.kept) kept.backlogBytes = kept.backlogPackets = 0;
-        entry.metered = metered;
-        entry.sinceEpoch = epoch;
-      }
-    }
+  // ---- what the publisher tells ------------------------------------------------------------------------
+
+  onDeparture({ spec: { id } }: MeteredClass): void {
+    const entry = this.#entries.get(id)!;
+    this.#entries.delete(id);
+    this.#departed.set(id, entry);
+    entry.draining = [...entry.draining, entry.holding!];
+    entry.holding = null;
     this.#mustSample = true;
   }
+
+  onArrival(metered: MeteredClass, sinceEpoch: number): void {
+    const { id } = metered.spec;
+    const entry = this.#departed.get(id) ?? newEntry(id, this.#freeAccounts.pop() ?? this.#nextAccount++);
+    this.#departed.delete(id);
+    this.#entries.set(id, entry);
+    entry.holding = { metered, sinceEpoch };
+    this.#mustSample = true;
+  }
+
+  onRelease(metered: MeteredClass): void {
+    const { id } = metered.spec;
+    const entry = this.#entries.get(id) ?? this.#departed.get(id)!;
+    const holding = entry.draining.find((one) => one.metered === metered)!;
+    for (const view of this.#views.values()) this.#keep(entry, holding, view);
+    const rest = entry.draining.filter((one) => one !== holding);
+    entry.draining = rest.length === 0 ? NO_HOLDINGS : rest;
+    if (entry.holding !== null || rest.length > 0) return;
+    this.#departed.delete(id);
+    if (this.#hasAccounts) this.#gone.push(entry);
+    else this.#freeAccounts.push(entry.account);
+  }
+
+  // ---- workers -----------------------------------------------------------------------------------------
 
   addWorker(view: WorkerView): void {
     this.#views.set(view.queue, view);
@@ -101,17 +142,11 @@ export class ClassMeter {
     const view = this.#views.get(queue);
     if (view === undefined) return 0;
     let queuedPackets = 0;
-    for (const entry of this.#entries.values()) {
-      if (!this.#isVisible(entry, view)) continue;
-      entry.kept ??= [emptyStats(), emptyStats()];
-      for (let d = 0; d < DIRECTIONS; d++) {
-        const kept = entry.kept[d]!;
-        const { words, doubles } = view.trees[d]!;
-        addClassStats(words, doubles, entry.metered.index, kept);
-        queuedPackets += kept.backlogPackets;
-        kept.backlogBytes = kept.backlogPackets = 0;
+    for (const entries of [this.#entries, this.#departed])
+      for (const entry of entries.values()) {
+        if (entry.holding !== null) queuedPackets += this.#keep(entry, entry.holding, view);
+        for (const holding of entry.draining) queuedPackets += this.#keep(entry, holding, view);
       }
-    }
     this.#views.delete(queue);
     this.#sentAtSample.delete(queue);
     this.#mustSample = true;
@@ -143,6 +178,22 @@ export class ClassMeter {
     return this.#entries.size;
   }
 
+  // ---- accounts ----------------------------------------------------------------------------------------
+
+  /** What was sent as a leaf; an inner class counts for its children. */
+  forEachTotal(visit: VisitTotal): void {
+    for (const entry of this.#entries.values()) this.#visit(entry, visit);
+    for (const entry of this.#departed.values()) this.#visit(entry, visit);
+  }
+
+  takeGone(visit: VisitTotal): void {
+    for (const entry of this.#gone) {
+      this.#visit(entry, visit);
+      this.#freeAccounts.push(entry.account);
+    }
+    this.#gone = [];
+  }
+
   /** All classes, in the order of their first publication. */
   *reports(): Generator<ClassReport> {
     for (const entry of this.#entries.values()) yield this.#report(entry);
@@ -155,7 +206,7 @@ export class ClassMeter {
   }
 
   #report(entry: Entry): ClassReport {
-    const { id, parent } = entry.metered.spec;
+    const { id, parent } = entry.holding!.metered.spec;
     const direction = (d: 0 | 1): DirectionReport => ({
       ...this.#total(entry, d),
       marks: 0,
@@ -166,26 +217,78 @@ export class ClassMeter {
 
   #total(entry: Entry, d: 0 | 1): ClassStats {
     const sum = entry.kept === null ? emptyStats() : { ...entry.kept[d] };
-    for (const view of this.#views.values()) {
-      if (!this.#isVisible(entry, view)) continue;
-      addClassStats(view.trees[d].words, view.trees[d].doubles, entry.metered.index, sum);
-    }
+    if (entry.holding !== null) this.#addHolding(entry.holding, d, sum);
+    for (const holding of entry.draining) this.#addHolding(holding, d, sum);
     return sum;
   }
 
-  #bytesOf(entry: Entry, d: number): number {
-    let bytes = entry.kept === null ? 0 : entry.kept[d]!.bytes;
-    const at = ((entry.metered.index + 1) * Field.CLASS_STRIDE) >> 1;
+  #addHolding({ metered, sinceEpoch }: Holding, d: 0 | 1, sum: ClassStats): void {
     for (const view of this.#views.values()) {
-      if (this.#isVisible(entry, view)) bytes += view.trees[d]!.doubles[at + Field.D_BYTES]!;
+      if (!this.#isVisible(sinceEpoch, view)) continue;
+      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, sum);
     }
-    return bytes;
   }
 
-  #isVisible(entry: Entry, view: WorkerView): boolean {
+  /** Takes over what one worker has counted under an index that it will soon not know any more; the packets queued there. */
+  #keep(entry: Entry, { metered, sinceEpoch }: Holding, view: WorkerView): number {
+    if (!this.#isVisible(sinceEpoch, view)) return 0;
+    entry.kept ??= [emptyStats(), emptyStats()];
+    if (metered.isInner) entry.keptAsInner ??= [emptyStats(), emptyStats()];
+    let queuedPackets = 0;
+    for (let d = 0; d < DIRECTIONS; d++) {
+      const { words, doubles } = view.trees[d]!;
+      const kept = entry.kept[d]!;
+      addClassStats(words, doubles, metered.index, kept);
+      queuedPackets += kept.backlogPackets;
+      kept.backlogBytes = kept.backlogPackets = 0;
+      if (metered.isInner) addClassStats(words, doubles, metered.index, entry.keptAsInner![d]!);
+    }
+    return queuedPackets;
+  }
+
+  #visit(entry: Entry, visit: VisitTotal): void {
+    const downBytes = this.#sentAsLeaf(entry, 0, Field.D_BYTES);
+    const upBytes = this.#sentAsLeaf(entry, 1, Field.D_BYTES);
+    // Most of many thousand classes have been idle since they came.
+    if (downBytes === 0 && upBytes === 0) return;
+    const downPackets = this.#sentAsLeaf(entry, 0, Field.D_PACKETS);
+    const upPackets = this.#sentAsLeaf(entry, 1, Field.D_PACKETS);
+    visit(entry.account, entry.id, downBytes, downPackets, upBytes, upPackets);
+  }
+
+  #sentAsLeaf(entry: Entry, d: 0 | 1, field: Field.D_BYTES | Field.D_PACKETS): number {
+    const key = field === Field.D_BYTES ? 'bytes' : 'packets';
+    const kept = (entry.kept?.[d]?.[key] ?? 0) - (entry.keptAsInner?.[d]?.[key] ?? 0);
+    return kept + this.#sumOf(entry, d, field, true);
+  }
+
+  #bytesOf(entry: Entry, d: number): number {
+    return (entry.kept === null ? 0 : entry.kept[d]!.bytes) + this.#sumOf(entry, d, Field.D_BYTES, false);
+  }
+
+  /** One counter of all living workers' records; without an object, for it is read of every class once a second. */
+  #sumOf(entry: Entry, d: number, field: Field, leavesOnly: boolean): number {
+    const { holding, draining } = entry;
+    let sum = 0;
+    if (holding !== null && !(leavesOnly && holding.metered.isInner))
+      sum = this.#counterOf(holding, d, field);
+    for (const one of draining)
+      if (!(leavesOnly && one.metered.isInner)) sum += this.#counterOf(one, d, field);
+    return sum;
+  }
+
+  #counterOf({ metered, sinceEpoch }: Holding, d: number, field: Field): number {
+    const at = (((metered.index + 1) * Field.CLASS_STRIDE) >> 1) + field;
+    let sum = 0;
+    for (const view of this.#views.values())
+      if (this.#isVisible(sinceEpoch, view)) sum += view.trees[d]!.doubles[at]!;
+    return sum;
+  }
+
+  #isVisible(sinceEpoch: number, view: WorkerView): boolean {
     // Pairs with the worker's store after it has adopted an epoch: its records are those of that epoch.
     const adopted = Atomics.load(this.#epochWords, adoptedWord(view.queue));
-    return ((adopted - entry.sinceEpoch) | 0) >= 0;
+    return ((adopted - sinceEpoch) | 0) >= 0;
   }
 
   #haveSent(): boolean {
@@ -197,4 +300,17 @@ export class ClassMeter {
     }
     return haveSent;
   }
+}
+
+function newEntry(id: string, account: number): Entry {
+  return {
+    id,
+    account,
+    holding: null,
+    draining: NO_HOLDINGS,
+    kept: null,
+    keptAsInner: null,
+    bytes: new Float64Array(DIRECTIONS),
+    rateBps: new Float64Array(DIRECTIONS),
+  };
 }
