@@ -64,6 +64,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'src/control/',
     local: [
+      'src/accounting/',
       'src/config/',
       'src/metrics/',
       'src/htb/',

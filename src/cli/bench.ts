@@ -11,6 +11,7 @@ const SECONDS_MAX = 3600;
 const QUEUES_MAX = 256;
 const SEED_MAX = 2 ** 32 - 1;
 const RUNS_MAX = 100;
+const CHANGES_MAX = 10_000;
 const FRAME_MAX_BYTES = 1514;
 const BACKENDS = ['xdp', 'packet'];
 
@@ -55,6 +56,19 @@ export async function runBenchInline(options: RawOptions): Promise<number> {
   };
   const { benchInline } = await import('../../bench/inline.js');
   await print(await benchInline(settings), options);
+  return 0;
+}
+
+export async function runBenchClasses(options: RawOptions): Promise<number> {
+  const settings = {
+    users: whole(options, 'users', 2, CLASSES_MAX),
+    fileClasses: whole(options, 'fileClasses', 0, CLASSES_MAX),
+    runs: whole(options, 'runs', 1, RUNS_MAX),
+    changes: whole(options, 'changes', 1, CHANGES_MAX),
+    seed: whole(options, 'seed', 0, SEED_MAX),
+  };
+  const { benchClasses } = await import('../../bench/classes.js');
+  await print(await benchClasses(settings), options);
   return 0;
 }
 

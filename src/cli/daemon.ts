@@ -1,5 +1,6 @@
 /** The verb `weir daemon`. */
-import { printableConfig } from '../config/config.js';
+import { openSource } from '../../classes/source/open.js';
+import { printableConfig, sourceSpec, unknownClass } from '../config/config.js';
 import { formatFault, loadConfig } from '../config/load.js';
 import { readClasses } from '../control/class-source.js';
 import { runDaemon } from '../control/run.js';
@@ -22,11 +23,15 @@ export async function runDaemonVerb({ config: path, printConfig }: DaemonArgumen
     await printText(`${JSON.stringify(printableConfig(config), null, 2)}\n`);
     return 0;
   }
-  const unknownClass = config.unknown.policy === 'class' ? config.unknown.class : null;
-  const { tree, errors, warnings } = readClasses(config.classes.source, unknownClass);
-  for (const warning of warnings) printError('W_CLASSES', warning);
-  for (const error of errors) printError('E_CLASSES', error);
-  if (tree === null) return 2;
-  await runDaemon(config, tree);
-  return 0;
+  const source = openSource(sourceSpec(config));
+  try {
+    const loaded = await readClasses(source, unknownClass(config), Date.now());
+    for (const warning of loaded.warnings) printError('W_CLASSES', warning);
+    for (const error of loaded.errors) printError('E_CLASSES', error);
+    if (loaded.tree === null) return 2;
+    await runDaemon(config, source, loaded);
+    return 0;
+  } finally {
+    await source.close();
+  }
 }

@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addClassesVerbs } from './classes/program.js';
 import type { DoctorOptions } from './doctor.js';
 import type { LabVerbOptions } from './lab.js';
 import { reportFailure } from './output.js';
@@ -31,6 +32,7 @@ function createProgram(): Command {
       const { runDaemonVerb } = await import('./daemon.js');
       process.exitCode = await runDaemonVerb(options);
     });
+  addClassesVerbs(program);
   program
     .command('stats')
     .description('counters of the running daemon')
@@ -113,6 +115,19 @@ function createProgram(): Command {
     .action(async (options: Record<string, string | boolean>) => {
       const { runBenchInline } = await import('./bench.js');
       process.exitCode = await runBenchInline(options);
+    });
+  bench
+    .command('classes')
+    .description('from a user database or a file to classes in force: the whole, one row, a plan')
+    .option('--users <n>', 'subscribers in the databases', '24000')
+    .option('--file-classes <n>', 'classes in the file; 0 leaves it out', '1000000')
+    .option('--runs <n>', 'whole loads of each database', '5')
+    .option('--changes <n>', 'single rows that are changed', '30')
+    .option('--seed <n>', 'seed of the sample', '1')
+    .option('--json', 'print one JSON document')
+    .action(async (options: Record<string, string | boolean>) => {
+      const { runBenchClasses } = await import('./bench.js');
+      process.exitCode = await runBenchClasses(options);
     });
   return program;
 }

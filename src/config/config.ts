@@ -1,5 +1,9 @@
 /** What the daemon is told, once it has been read and checked. `schema.ts` says where each value comes from. */
 
+import type { RecordTable } from '../../classes/records.js';
+import type { SourceSpec } from '../../classes/source/source.js';
+import { isStoreUrl, redactUrl } from '../../classes/stores/url.js';
+
 export interface DaemonConfig {
   readonly ports: {
     readonly inside: { readonly device: string };
@@ -20,6 +24,20 @@ export interface DaemonConfig {
     readonly source: string;
     /** Room for classes; cannot grow while the daemon runs. */
     readonly capacity: number | 'auto';
+    /** Whether changes of the source are followed; without, only SIGHUP and the verbs apply them. */
+    readonly watch: boolean;
+    /** More than this part of the classes does not go at once, unless somebody forces it. */
+    readonly guardPercent: number;
+    /** SQL that returns the canonical columns; all null for weir's own schema. */
+    readonly queries: Readonly<Record<RecordTable, string | null>>;
+  };
+  /** Usage, written back into the database that the classes come from. */
+  readonly accounting: {
+    /** `auto`: where the classes come from a database with weir's own schema. */
+    readonly mode: 'auto' | 'on' | 'off';
+    readonly intervalSeconds: number;
+    readonly checkpointSeconds: number;
+    readonly spool: string;
   };
   readonly unknown: { readonly policy: 'pass' | 'drop' | 'class'; readonly class: string | null };
   readonly bypass: readonly string[];
@@ -70,19 +88,32 @@ export function crossFaults(config: DaemonConfig): { key: string; message: strin
       'rings.frames',
       `${rings.frames} frames are too few for rings of ${rings.ringSize}: at least ${rings.ringSize * FRAMES_PER_RING_ENTRY} are needed`,
     );
+  if (config.accounting.mode === 'on' && !isStoreUrl(config.classes.source))
+    add('accounting.mode', "is 'on', but classes.source is no database that takes usage");
   if (cpus !== 'auto' && queues !== 'auto' && cpus.length < queues)
     add('cpus', `names ${cpus.length} CPUs for ${queues} queues`);
   return faults;
 }
 
+/** The leaf for IP traffic of no class; null where it is passed or dropped. */
+export function unknownClass({ unknown }: DaemonConfig): string | null {
+  return unknown.policy === 'class' ? unknown.class : null;
+}
+
+/** Whether usage is written back: by itself into weir's own schema only. */
+export function isAccounting(config: DaemonConfig): boolean {
+  const { mode } = config.accounting;
+  const { url, queries } = sourceSpec(config);
+  return mode === 'on' || (mode === 'auto' && isStoreUrl(url) && Object.keys(queries).length === 0);
+}
+
+/** Where the classes come from, and how they are asked for. */
+export function sourceSpec({ classes: { source, queries } }: DaemonConfig): SourceSpec {
+  const given = Object.entries(queries).filter(([, sql]) => sql !== null);
+  return { url: source, queries: Object.fromEntries(given) };
+}
+
 /** The effective configuration for people: no passwords of database URLs. */
 export function printableConfig(config: DaemonConfig): DaemonConfig {
   return { ...config, classes: { ...config.classes, source: redactUrl(config.classes.source) } };
-}
-
-/** `postgres://user:secret@host/db` becomes `postgres://user:***@host/db`; parameters named password are hidden too. */
-export function redactUrl(text: string): string {
-  return text
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#@]*?):[^/?#]*@/i, '$1:***@')
-    .replace(/([?&](?:password|passwd|pwd|sslpassword)=)[^&#]*/gi, '$1***');
 }

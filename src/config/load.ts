@@ -109,13 +109,15 @@ function formatFaults(validate: () => void): { key: string; message: string }[] 
 }
 
 function absolute(config: DaemonConfig, folder: string): DaemonConfig {
-  const { classes, control } = config;
+  const { classes, accounting, control } = config;
   const at = (path: string): string => (isAbsolute(path) ? path : resolve(folder, path));
-  const [, file] = /^file:(.*)$/.exec(classes.source ?? '') ?? [];
-  const source = file === undefined ? classes.source : `file:${at(file)}`;
+  const [, scheme, file] = /^(file|sqlite):(.*)$/.exec(classes.source ?? '') ?? [];
+  const source = file === undefined ? classes.source : `${scheme}:${at(file)}`;
+  const { spool } = accounting;
   return {
     ...config,
     classes: { ...classes, source },
+    accounting: { ...accounting, spool: typeof spool === 'string' ? at(spool) : spool },
     control: { socket: typeof control.socket === 'string' ? at(control.socket) : control.socket },
   };
 }

@@ -32,6 +32,12 @@ function leaf(doc: string, format: string | readonly string[], fallback: unknown
   return { doc, format, default: fallback, env: `WEIR_${env}` };
 }
 
+/** SQL for one canonical table, where the database has another schema than weir's. */
+function query(table: string): Leaf {
+  const name = `CLASSES_QUERIES_${table.toUpperCase()}`;
+  return { ...leaf(`SQL that returns the ${table}`, 'weir-text', null, name), nullable: true };
+}
+
 export const SCHEMA: Branch = {
   ports: {
     inside: { device: leaf('device toward the subscribers', 'weir-device', null, 'PORTS_INSIDE_DEVICE') },
@@ -48,6 +54,41 @@ export const SCHEMA: Branch = {
   classes: {
     source: leaf('where the class tree comes from', 'weir-source', null, 'CLASSES_SOURCE'),
     capacity: leaf('room for classes', `weir-auto-1-${CLASSES_MAX}`, 'auto', 'CLASSES_CAPACITY'),
+    watch: leaf('follow the source while shaping', 'weir-boolean', true, 'CLASSES_WATCH'),
+    guardPercent: leaf(
+      'most of the classes that may go at once without --force',
+      'weir-number-0-100',
+      10,
+      'CLASSES_GUARD_PERCENT',
+    ),
+    queries: {
+      settings: query('settings'),
+      plans: query('plans'),
+      sites: query('sites'),
+      subscribers: query('subscribers'),
+      addresses: query('addresses'),
+    },
+  },
+  accounting: {
+    mode: leaf(
+      "usage into the source's tables; auto: with weir's own schema",
+      ['auto', 'on', 'off'],
+      'auto',
+      'ACCOUNTING_MODE',
+    ),
+    intervalSeconds: leaf('length of an interval', 'weir-int-1-86400', 60, 'ACCOUNTING_INTERVAL_SECONDS'),
+    checkpointSeconds: leaf(
+      'how often what was counted is saved',
+      'weir-number-0.1-3600',
+      1,
+      'ACCOUNTING_CHECKPOINT_SECONDS',
+    ),
+    spool: leaf(
+      'file for usage that the database has not taken',
+      'weir-text',
+      '/var/lib/weir/usage.db',
+      'ACCOUNTING_SPOOL',
+    ),
   },
   unknown: {
     policy: leaf('IP traffic of no class', ['pass', 'drop', 'class'], 'pass', 'UNKNOWN_POLICY'),
@@ -102,6 +143,11 @@ function registerFormats(): void {
   convict.addFormat({ name: 'weir-source', validate: checkSource });
   convict.addFormat({ name: 'weir-text', validate: (value: unknown) => checkText(value) });
   convict.addFormat({ name: 'weir-socket', validate: checkSocket });
+  convict.addFormat({
+    name: 'weir-boolean',
+    validate: (value: unknown) => must(typeof value === 'boolean', 'must be true or false'),
+    coerce: (text: string) => (text === 'true' ? true : text === 'false' ? false : text),
+  });
   convict.addFormat({ name: 'weir-prefixes', validate: checkPrefixes, coerce: listOf });
   convict.addFormat({ name: 'weir-cpus', validate: checkCpus, coerce: cpusOf });
   convict.addFormat({
@@ -111,7 +157,7 @@ function registerFormats(): void {
   });
   // Formats with a range carry it in their names, so that the schema reads as one table.
   for (const format of formatsIn(SCHEMA)) {
-    const range = /^weir-(auto|int|number|power)-(\d+)-(\d+)$/.exec(format);
+    const range = /^weir-(auto|int|number|power)-([\d.]+)-(\d+)$/.exec(format);
     if (range === null) continue;
     const [, kind, min, max] = range;
     convict.addFormat({

@@ -6,11 +6,15 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { SourceSpec } from '../../classes/source/source.js';
+import type { RecordQueries } from '../../classes/stores/store.js';
 import { WeirError } from '../errors.js';
 import { type StatsSource, statsChunks } from '../metrics/report.js';
+import { ClassFaults } from './class-feed.js';
 
 const SOCKET_MODE = 0o600;
 const UMASK_FOR_SOCKET = 0o177;
+const BODY_BYTES_MAX = 2 ** 20;
 const STATUS = { ok: 200, notFound: 404, badMethod: 405, refused: 422, failed: 500, notReady: 503 } as const;
 
 export interface Health {
@@ -18,12 +22,13 @@ export interface Health {
   readonly [key: string]: unknown;
 }
 
-export interface ReloadReport {
-  readonly epoch: number;
-  readonly added: number;
-  readonly changed: number;
-  readonly removed: number;
-  readonly warnings: readonly string[];
+/** What `POST /classes/plan` and `/classes/apply` may be told; without a source it is the daemon's own. */
+export interface ClassesRequest {
+  readonly source: SourceSpec | null;
+  /** Apply what the guard would refuse. */
+  readonly isForced: boolean;
+  /** The difference as lines for people, in place of lists. */
+  readonly asText: boolean;
 }
 
 /** What the API is about. */
@@ -31,8 +36,10 @@ export interface ApiSubject {
   health(): Health;
   /** Null before there is anything to report; `classId` null for all classes. Throws E_CLASS for an unknown one. */
   stats(classId: string | null): StatsSource | null;
-  /** Throws WeirError, and the old classes stay. */
-  reload(): ReloadReport;
+  /** The documents of these three are `feed-report.ts`'s. They reject with WeirError, and the old classes stay. */
+  reload(): Promise<object>;
+  plan(request: ClassesRequest): Promise<object>;
+  apply(request: ClassesRequest): Promise<object>;
 }
 
 /**
@@ -124,15 +131,67 @@ async function answer(
   } else if (url.pathname === '/health') {
     const health = subject.health();
     respond(response, health.state === 'running' ? STATUS.ok : STATUS.notReady, health);
-  } else if (url.pathname === '/reload') respond(response, STATUS.ok, subject.reload());
-  else await respondStats(response, subject.stats(url.searchParams.get('class')));
+  } else if (url.pathname === '/stats')
+    await respondStats(response, subject.stats(url.searchParams.get('class')));
+  else if (url.pathname === '/reload') respond(response, STATUS.ok, await subject.reload());
+  else {
+    const wish = classesRequest(await readBody(request));
+    const report = await (url.pathname === '/classes/plan' ? subject.plan(wish) : subject.apply(wish));
+    respond(response, STATUS.ok, report);
+  }
 }
 
 const ROUTES: Readonly<Record<string, 'GET' | 'POST'>> = {
   '/health': 'GET',
   '/stats': 'GET',
   '/reload': 'POST',
+  '/classes/plan': 'POST',
+  '/classes/apply': 'POST',
 };
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > BODY_BYTES_MAX) throw new WeirError('E_REQUEST', 'the request is too long');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** `{"source": {"url": …, "queries": {…}}, "force": true, "text": true}`; what is left out is null or false. */
+function classesRequest(text: string): ClassesRequest {
+  if (text.trim() === '') return { source: null, isForced: false, asText: false };
+  let wish: {
+    source?: { url?: unknown; queries?: unknown } | null;
+    force?: unknown;
+    text?: unknown;
+  } | null;
+  try {
+    wish = JSON.parse(text) as typeof wish;
+  } catch {
+    wish = null;
+  }
+  const { source = null, force = false, text: asText = false } = wish ?? { force: null };
+  const queries = source?.queries ?? {};
+  const isRight =
+    typeof force === 'boolean' &&
+    typeof asText === 'boolean' &&
+    (source === null || typeof source.url === 'string') &&
+    typeof queries === 'object' &&
+    Object.values(queries).every((sql) => typeof sql === 'string');
+  if (!isRight)
+    throw new WeirError(
+      'E_REQUEST',
+      'the request is not of the form {"source": {"url": "…"}, "force": true}',
+    );
+  return {
+    source: source === null ? null : { url: source.url as string, queries: queries as RecordQueries },
+    isForced: force as boolean,
+    asText: asText as boolean,
+  };
+}
 
 async function respondStats(response: ServerResponse, source: StatsSource | null): Promise<void> {
   if (source === null) {
@@ -148,8 +207,14 @@ function respond(response: ServerResponse, status: number, document: object): vo
   response.end(`${JSON.stringify(document)}\n`);
 }
 
-function respondFailure(response: ServerResponse, status: number, code: string, message: string): void {
-  respond(response, status, { error: { code, message } });
+function respondFailure(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+  lines?: readonly string[],
+): void {
+  respond(response, status, { error: { code, message, lines } });
 }
 
 function respondError(response: ServerResponse, error: unknown): void {
@@ -163,5 +228,6 @@ function respondError(response: ServerResponse, error: unknown): void {
       error.code === 'E_CLASS' ? STATUS.notFound : STATUS.refused,
       error.code,
       error.message,
+      error instanceof ClassFaults ? error.lines : undefined,
     );
 }

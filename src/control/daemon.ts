@@ -8,12 +8,12 @@ import { randomInt } from 'node:crypto';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { filter, firstValueFrom, interval, merge, type Subscription, skip, take } from 'rxjs';
-import type { ClassTree } from '../../classes/model.js';
 import { type PrefixSpec, parsePrefix } from '../../classes/prefix.js';
+import type { ClassSource, SourceResult } from '../../classes/source/source.js';
 import type { DaemonConfig } from '../config/config.js';
 import { Counter } from '../dataplane/counters.js';
 import { WeirError } from '../errors.js';
-import { ClassMeter, treeView } from '../metrics/class-meter.js';
+import { treeView } from '../metrics/class-meter.js';
 import { QueueMeter } from '../metrics/queue-meter.js';
 import type { PortReport, StatsSource } from '../metrics/report.js';
 import { ClassHashWriter } from '../shm/class-hash-writer.js';
@@ -24,18 +24,16 @@ import {
   type PublishedEpoch,
   type SharedShaper,
 } from '../shm/shared-shaper.js';
-import { type ApiSubject, closeServer, type Health, listen, type ReloadReport } from './api.js';
+import { type ApiSubject, type ClassesRequest, closeServer, type Health, listen } from './api.js';
 import type { Attachment, Candidate } from './backends.js';
-import type { SourceResult } from './class-source.js';
+import { ClassService } from './class-service.js';
 import { linkState$, readLinkState } from './link-state.js';
 import type { Logger } from './log.js';
 import type { Plan } from './machine.js';
-import { Publisher } from './publisher.js';
 import { Supervisor, type SupervisorEvent } from './supervisor.js';
 
 const CHECK_MS = 250;
 const SAMPLE_MS = 1000;
-const FRESHEN_EVERY_NS = 300e9;
 const POLL_MS = 5;
 const STOP_MS = 1000;
 const STOP_BY_FORCE_MS = 5000;
@@ -57,9 +55,10 @@ const FINAL_CODES = new Set([
 
 export interface DaemonOptions {
   readonly config: DaemonConfig;
-  readonly tree: ClassTree;
-  /** Reads the classes again. */
-  readonly readClasses: () => SourceResult;
+  /** Where the classes come from; the daemon closes it when it stops. */
+  readonly source: ClassSource;
+  /** What the source had when it was loaded last, valid, and with the policy for unknown traffic worked in. */
+  readonly loaded: SourceResult;
   readonly plan: Plan;
   /** Backends to be tried, best first. */
   readonly candidates: readonly Candidate[];
@@ -80,8 +79,7 @@ export class Daemon implements ApiSubject {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
   readonly #shared: SharedShaper;
-  readonly #publisher: Publisher;
-  readonly #classMeter: ClassMeter;
+  readonly #classes: ClassService;
   readonly #queueMeters: readonly QueueMeter[];
   readonly #seed = randomInt(2 ** 31);
   readonly #bypassHash: SharedArrayBuffer | null;
@@ -90,7 +88,6 @@ export class Daemon implements ApiSubject {
   /** CLOCK_MONOTONIC that counts as 0; a second ago, so that no time of the daemon is 0. */
   readonly #originNs = Number(process.hrtime.bigint()) - 1e9;
   readonly #startedAtNs: number;
-  #freshenedAtNs = 0;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
   #server: Server | null = null;
   #attachment: Attachment | null = null;
@@ -99,18 +96,24 @@ export class Daemon implements ApiSubject {
   #subscription: Subscription | null = null;
 
   constructor(options: DaemonOptions) {
-    const { config, tree, plan } = options;
+    const { config, loaded, plan } = options;
     this.#options = options;
     this.#log = options.log;
     this.#startedAtNs = this.#nowNs();
     const { capacity } = config.classes;
-    const room = capacity === 'auto' ? Math.max(CAPACITY_MIN, 2 * tree.classes.length) : capacity;
+    const room = capacity === 'auto' ? Math.max(CAPACITY_MIN, 2 * loaded.tree!.classes.length) : capacity;
     this.#shared = createSharedShaper(room, plan.queues);
-    this.#publisher = new Publisher(this.#shared, {
+    this.#classes = new ClassService({
+      config,
+      source: options.source,
+      loaded,
+      shared: this.#shared,
       seed: this.#seed,
+      log: this.#log,
+      nowNs: () => this.#nowNs(),
       deliver: (epoch) => this.#supervisor?.deliver(epoch),
+      wake: () => this.#supervisor?.wake(),
     });
-    this.#classMeter = new ClassMeter(this.#shared.epochWords);
     this.#queueMeters = Array.from({ length: plan.queues }, (_, queue) => new QueueMeter(queue));
     this.#bypassHash = hashOf(bypassPrefixes(config), this.#seed);
   }
@@ -119,11 +122,11 @@ export class Daemon implements ApiSubject {
 
   /** Claims the control socket, publishes the classes, starts the workers on the best backend. Throws WeirError. */
   async start(): Promise<void> {
-    const { config, tree } = this.#options;
+    const { config } = this.#options;
     // First, because a second daemon must find out before it touches the wire.
     this.#server = await listen(config.control.socket, this);
     try {
-      this.#publish(tree);
+      this.#classes.publishFirst();
       await this.#startWorkers();
     } catch (error) {
       await closeServer(this.#server);
@@ -131,8 +134,9 @@ export class Daemon implements ApiSubject {
     }
     this.#watch();
     this.#state = 'running';
+    this.#classes.start();
     const { backend, mode } = this.#candidate!;
-    const classes = tree.classes.length;
+    const classes = this.#classes.count;
     this.#log.info({ backend, mode, queues: this.#shared.queues, classes }, 'shaping');
   }
 
@@ -140,6 +144,8 @@ export class Daemon implements ApiSubject {
   async stop(): Promise<void> {
     const { config } = this.#options;
     this.#state = 'stopping';
+    // A database that does not answer must not hold up the wire.
+    const frozen = this.#classes.freeze();
     const supervisor = this.#supervisor!;
     const attachment = this.#attachment!;
     for (let queue = 0; queue < this.#shared.queues; queue++) this.#releaseQueue(queue);
@@ -149,23 +155,28 @@ export class Daemon implements ApiSubject {
     await this.#stopWorkers(supervisor);
     this.#subscription?.unsubscribe();
     attachment.close(config.exit === 'detach');
+    await this.#classes.stop();
+    await frozen;
     await closeServer(this.#server!);
     this.#log.info({ wire: config.exit === 'detach' ? 'detached' : `fails ${config.failure}` }, 'stopped');
   }
 
-  /** Reads the classes and publishes the difference. Throws E_CLASSES and what reading throws; the old ones stay. */
-  reload(): ReloadReport {
-    if (this.#state !== 'running') throw new WeirError('E_NOT_READY', `the daemon is ${this.#state}`);
-    const { tree, errors, warnings } = this.#options.readClasses();
-    if (tree === null) {
-      const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-      throw new WeirError('E_CLASSES', `${errors[0]}${more}`);
-    }
-    for (const warning of warnings) this.#log.warn(warning);
-    const summary = this.#publish(tree);
-    this.#supervisor!.wake();
-    this.#log.info(summary, 'classes re-read');
-    return { ...summary, warnings };
+  /** Reads the classes and publishes the difference. Rejects with E_CLASSES and what reading throws; the old ones stay. */
+  reload(): Promise<object> {
+    return this.#whileRunning(() => this.#classes.reload());
+  }
+
+  plan(request: ClassesRequest): Promise<object> {
+    return this.#whileRunning(() => this.#classes.plan(request));
+  }
+
+  apply(request: ClassesRequest): Promise<object> {
+    return this.#whileRunning(() => this.#classes.apply(request));
+  }
+
+  #whileRunning<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#state === 'running') return work();
+    return Promise.reject(new WeirError('E_NOT_READY', `the daemon is ${this.#state}`));
   }
 
   // ---- what the API shows -----------------------------------------------------------------------------
@@ -183,15 +194,15 @@ export class Daemon implements ApiSubject {
     if (this.#candidate === null || this.#supervisor === null) return null;
     const supervisor = this.#supervisor;
     const { config } = this.#options;
-    const one = classId === null ? null : this.#classMeter.report(classId);
+    const one = classId === null ? null : this.#classes.meter.report(classId);
     if (classId !== null && one === null) throw new WeirError('E_CLASS', `there is no class '${classId}'`);
     return {
-      epoch: this.#publisher.epoch,
+      ...this.#classes.status(),
       uptimeSeconds: this.#uptimeSeconds(),
       backend: this.#candidate.backend,
       mode: this.#candidate.mode,
       failure: config.failure,
-      classes: one === null ? this.#classMeter.reports() : [one],
+      classes: one === null ? this.#classes.meter.reports() : [one],
       queues: this.#queueMeters.map((meter) =>
         meter.report(supervisor.state(meter.queue), supervisor.restarts(meter.queue)),
       ),
@@ -207,14 +218,6 @@ export class Daemon implements ApiSubject {
 
   #uptimeSeconds(): number {
     return Math.round((this.#nowNs() - this.#startedAtNs) / 1e6) / 1000;
-  }
-
-  // ---- classes ----------------------------------------------------------------------------------------
-
-  #publish(tree: ClassTree): ReturnType<Publisher['publish']> {
-    const summary = this.#publisher.publish(tree, this.#nowNs());
-    this.#classMeter.track(this.#publisher.classes, summary.epoch);
-    return summary;
   }
 
   // ---- workers ----------------------------------------------------------------------------------------
@@ -284,9 +287,9 @@ export class Daemon implements ApiSubject {
   }
 
   #firstEpoch(queue: number): PublishedEpoch {
-    if (this.#hadWorker.has(queue)) return this.#publisher.restart(queue, this.#nowNs());
+    if (this.#hadWorker.has(queue)) return this.#classes.publisher.restart(queue, this.#nowNs());
     this.#hadWorker.add(queue);
-    return this.#publisher.snapshot();
+    return this.#classes.publisher.snapshot();
   }
 
   async #stopWorkers(supervisor: Supervisor): Promise<void> {
@@ -304,13 +307,13 @@ export class Daemon implements ApiSubject {
       for (const warning of warnings) this.#log.warn(warning);
       this.#log.debug({ queue, zeroCopy }, 'rings open');
       const sentPackets = (): number => counters[Counter.TX_PACKETS]!;
-      this.#classMeter.addWorker({ queue, sentPackets, trees: [treeView(trees[0]), treeView(trees[1])] });
+      this.#classes.meter.addWorker({ queue, sentPackets, trees: [treeView(trees[0]), treeView(trees[1])] });
       this.#queueMeters[queue]!.addWorker(counters, event.words);
     } else if (event.kind === 'ended') {
       // What the worker counted is read before what it held in shared memory may be used again.
-      this.#classMeter.removeWorker(queue);
+      this.#classes.meter.removeWorker(queue);
       this.#queueMeters[queue]!.removeWorker();
-      this.#publisher.release(queue, this.#nowNs());
+      this.#classes.publisher.release(queue, this.#nowNs());
       if (event.fault === null || this.#state === 'starting') return;
       const { code, message } = event.fault;
       const { failure } = this.#options.config;
@@ -354,12 +357,8 @@ export class Daemon implements ApiSubject {
 
   #sample(): void {
     const nowNs = this.#nowNs();
-    this.#classMeter.sample(nowNs);
+    this.#classes.sample(nowNs);
     for (const meter of this.#queueMeters) meter.sample(nowNs);
-    this.#publisher.reclaim();
-    if (nowNs - this.#freshenedAtNs < FRESHEN_EVERY_NS) return;
-    this.#freshenedAtNs = nowNs;
-    this.#publisher.freshen(nowNs);
   }
 
   #onLink(device: string, state: string): boolean {

@@ -1,20 +1,24 @@
 /** Runs the daemon in this process until a signal ends it. */
 import { fromEvent, map, merge } from 'rxjs';
-import type { ClassTree } from '../../classes/model.js';
+import type { ClassSource, SourceResult } from '../../classes/source/source.js';
 import type { DaemonConfig } from '../config/config.js';
 import { WeirError } from '../errors.js';
 import { candidatesFor } from './backends.js';
-import { readClasses } from './class-source.js';
 import { bypassPrefixes, Daemon } from './daemon.js';
 import { steerInterrupts } from './interrupts.js';
 import { createLogger, type Logger } from './log.js';
 import { planMachine } from './machine.js';
 
 /**
- * Shapes until SIGTERM or SIGINT; SIGHUP re-reads the classes. Resolves when the daemon has ended as it was told to, and
- * throws WeirError when it could not start, or a port has disappeared.
+ * Shapes until SIGTERM or SIGINT with what was `loaded` from the source and what changes there; SIGHUP re-reads all of
+ * it. Resolves when the daemon has ended as it was told to, and throws WeirError when it could not start, or a port has
+ * disappeared.
  */
-export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<void> {
+export async function runDaemon(
+  config: DaemonConfig,
+  source: ClassSource,
+  loaded: SourceResult,
+): Promise<void> {
   const log = createLogger(config.log.level);
   // From the first moment: a signal must never leave the wire half made.
   const signals = merge(
@@ -35,14 +39,14 @@ export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<
       finish(fault);
     };
     const subscription = signals.subscribe((name) => {
-      if (name === 'SIGHUP') reload(daemon, log);
+      if (name === 'SIGHUP') void reload(daemon, log);
       else if (!isTold) {
         isTold = true;
         log.info({ signal: name }, 'stopping');
         if (daemon !== null) finish(null);
       }
     });
-    start(config, tree, log, onFault).then(
+    start(config, source, loaded, log, onFault).then(
       (started) => {
         daemon = started;
         if (isTold) finish(null);
@@ -58,20 +62,20 @@ export async function runDaemon(config: DaemonConfig, tree: ClassTree): Promise<
 
 async function start(
   config: DaemonConfig,
-  tree: ClassTree,
+  source: ClassSource,
+  loaded: SourceResult,
   log: Logger,
   onFault: (fault: WeirError) => void,
 ): Promise<Daemon> {
   const plan = planMachine(config);
   for (const warning of plan.warnings) log.warn(warning);
-  const unknownClass = config.unknown.policy === 'class' ? config.unknown.class : null;
   const daemon = new Daemon({
     config,
-    tree,
+    source,
+    loaded,
     plan,
     log,
     onFault,
-    readClasses: () => readClasses(config.classes.source, unknownClass),
     candidates: candidatesFor(config, plan.queues, bypassPrefixes(config)),
   });
   await daemon.start();
@@ -81,9 +85,9 @@ async function start(
 }
 
 /** A bad file is one line in the log, and nothing else happens. */
-function reload(daemon: Daemon | null, log: Logger): void {
+async function reload(daemon: Daemon | null, log: Logger): Promise<void> {
   try {
-    daemon?.reload();
+    await daemon?.reload();
   } catch (error) {
     const code = error instanceof WeirError ? error.code : 'E_INTERNAL';
     log.error({ code, reason: (error as Error).message }, 'classes not re-read, the old ones stay');

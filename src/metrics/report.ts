@@ -1,4 +1,5 @@
 /** The document of `weir stats`, as JSON in pieces, and as tables for people. */
+import type { AccountingStatus } from '../accounting/accountant.js';
 import type { ClassReport, DirectionReport } from './class-meter.js';
 import type { NamedCounters, QueueReport } from './queue-meter.js';
 
@@ -10,12 +11,27 @@ export interface PortReport {
   readonly xdp: NamedCounters | null;
 }
 
+/** How it stands with what the classes are read from. */
+export interface SourceReport {
+  readonly source: string;
+  /** Whether changes are followed. */
+  readonly watched: boolean;
+  readonly state: 'ok' | 'retrying' | 'invalid' | 'refused';
+  /** One line; null in the state `ok`. */
+  readonly fault: string | null;
+  /** Since when it is so; ISO 8601. */
+  readonly since: string;
+  readonly lastAppliedAt: string;
+}
+
 export interface StatsHeader {
   readonly epoch: number;
   readonly uptimeSeconds: number;
   readonly backend: string;
   readonly mode: string;
   readonly failure: string;
+  readonly source: SourceReport;
+  readonly accounting: AccountingStatus;
 }
 
 export interface StatsDocument extends StatsHeader {
@@ -54,12 +70,22 @@ export function formatStats(document: StatsDocument): string {
   const { epoch, uptimeSeconds, backend, mode, failure, queues } = document;
   const head = `${backend} ${mode}, ${queues.length} ${queues.length === 1 ? 'queue' : 'queues'}, failure ${failure}`;
   const parts = [
-    `${head}, up ${formatSeconds(uptimeSeconds)}, epoch ${epoch}\n`,
+    `${head}, up ${formatSeconds(uptimeSeconds)}, epoch ${epoch}\n${sourceLine(document.source)}${accountingLine(document.accounting)}`,
     classTable(document.classes),
     queueTable(queues),
     portTable(document),
   ];
   return parts.join('\n');
+}
+
+function sourceLine({ source, state, fault, since, watched }: SourceReport): string {
+  if (state === 'ok') return `classes from ${source}${watched ? '' : ', not watched'}\n`;
+  return `classes from ${source}: ${state} since ${since}: ${fault}\n`;
+}
+
+function accountingLine({ state, pendingBatches, fault }: AccountingStatus): string {
+  if (state === 'off') return '';
+  return `usage: ${state}, ${pendingBatches} intervals wait${fault === null ? '' : `: ${fault}`}\n`;
 }
 
 function classTable(classes: readonly ClassReport[]): string {

@@ -59,12 +59,12 @@ test('classes that are wrong, or come from where this build cannot read', () => 
   const other = weir(
     'daemon',
     '--config',
-    file('sql.json', { ...CONFIG, classes: { source: 'sqlite:users.db' } }),
+    file('sql.json', { ...CONFIG, classes: { source: 'ldap://users' } }),
   );
   assert.is(other.code, 2);
   assert.is(
     other.stderr,
-    "weir: E_SOURCE: classes.source: this build does not support 'sqlite:'; it reads 'file:tree.yaml'\n",
+    'weir: E_SOURCE: the source of the classes begins with "ldap:"; known are file:PATH, sqlite:PATH and postgres://USER@HOST/DATABASE\n',
   );
 });
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { printableConfig, redactUrl } from '../../src/config/config.js';
+import { redactUrl } from '../../classes/stores/url.js';
+import { isAccounting, printableConfig, sourceSpec } from '../../src/config/config.js';
 import { formatFault, loadConfig, readConfig } from '../../src/config/load.js';
 import { schemaKeys } from '../../src/config/schema.js';
 import { WeirError } from '../../src/errors.js';
@@ -46,7 +47,14 @@ test('defaults', () => {
     ports: GOOD.ports,
     queues: 'auto',
     rings: { backend: 'auto', mode: 'auto', frames: 65536, frameBytes: 2048, ringSize: 2048 },
-    classes: { source: 'file:/etc/weir/tree.yaml', capacity: 'auto' },
+    classes: {
+      source: 'file:/etc/weir/tree.yaml',
+      capacity: 'auto',
+      watch: true,
+      guardPercent: 10,
+      queries: { settings: null, plans: null, sites: null, subscribers: null, addresses: null },
+    },
+    accounting: { mode: 'auto', intervalSeconds: 60, checkpointSeconds: 1, spool: '/var/lib/weir/usage.db' },
     unknown: { policy: 'pass', class: null },
     bypass: [],
     failure: 'open',
@@ -56,6 +64,36 @@ test('defaults', () => {
     cpus: 'auto',
     log: { level: 'info' },
     control: { socket: '/run/weir/weir.sock' },
+  });
+});
+
+test('usage is written back by itself into the own schema only', () => {
+  const on = (mode: string, source: string, queries = {}): boolean => {
+    const { config } = readConfig(
+      { ...GOOD, classes: { source, queries }, accounting: { mode } },
+      'weir.yaml',
+      {},
+    );
+    return config !== null && isAccounting(config);
+  };
+  const queries = { subscribers: 'SELECT 1' };
+  assert.equal(
+    [on('auto', 'sqlite:u.db'), on('auto', 'postgres://h/d'), on('auto', 'file:t.json')],
+    [true, true, false],
+  );
+  assert.equal([on('auto', 'sqlite:u.db', queries), on('on', 'sqlite:u.db', queries)], [false, true]);
+  assert.equal([on('off', 'sqlite:u.db'), on('on', 'file:t.json')], [false, false]);
+});
+
+test('paths of a source, and only the queries that are given', () => {
+  const { config } = readConfig(
+    { ...GOOD, classes: { source: 'sqlite:users.db', queries: { sites: 'SELECT 2' } } },
+    '/etc/weir/weir.yaml',
+    { WEIR_CLASSES_QUERIES_PLANS: 'SELECT 1' },
+  );
+  assert.equal(sourceSpec(config!), {
+    url: 'sqlite:/etc/weir/users.db',
+    queries: { plans: 'SELECT 1', sites: 'SELECT 2' },
   });
 });
 

@@ -4,35 +4,12 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildFrame } from '../../src/dataplane/frame-builder.js';
 import { WeirError } from '../../src/errors.js';
 import { Sabotage } from './memory-io.js';
-import { RunningDaemon, type RunningOptions, TREE, until } from './running-daemon.js';
+import { carry, down, RunningDaemon, TREE, until, withDaemon } from './running-daemon.js';
 
 const test = suite('daemon');
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-function down(address: string, frameBytes = 1000): Uint8Array {
-  return buildFrame({ src: '192.0.2.1', dst: address, protocol: 'udp', sport: 1, dport: 2, frameBytes });
-}
-
-/** Runs `body` with a daemon, and ends it whatever happens. */
-async function withDaemon(
-  options: RunningOptions,
-  body: (running: RunningDaemon) => Promise<void>,
-): Promise<void> {
-  const running = new RunningDaemon(options);
-  try {
-    await running.daemon.start();
-    try {
-      await body(running);
-    } finally {
-      await running.daemon.stop();
-    }
-  } finally {
-    running.remove();
-  }
-}
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   try {
@@ -41,18 +18,6 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof WeirError ? error.code : String(error);
   }
-}
-
-/** Sends frames toward the subscriber through a worker, and waits until they are out at the other side. */
-async function carry(running: RunningDaemon, queue: number, address: string, count: number): Promise<void> {
-  let packets = 0;
-  let sent = 0;
-  await until(`${count} packets through queue ${queue}`, () => {
-    const card = running.wire.cards[queue]!;
-    while (sent < count && card.receive(1, down(address))) sent++;
-    packets += card.send(0).packets;
-    return packets === count;
-  });
 }
 
 test('carries frames and tells what it did with them', () =>
@@ -172,7 +137,7 @@ for (const [name, sabotage] of [
 }
 
 test('stopping sends what is queued, releases first, and detaches', async () => {
-  const running = new RunningDaemon({ config: { drain: { seconds: 20 } } });
+  const running = await RunningDaemon.create({ config: { drain: { seconds: 20 } } });
   try {
     await running.daemon.start();
     const card = running.wire.cards[0]!;
@@ -200,7 +165,7 @@ test('stopping sends what is queued, releases first, and detaches', async () => 
 });
 
 test('draining has an end, and exit keep leaves the program', async () => {
-  const running = new RunningDaemon({ config: { drain: { seconds: 0 }, exit: 'keep' } });
+  const running = await RunningDaemon.create({ config: { drain: { seconds: 0 }, exit: 'keep' } });
   try {
     await running.daemon.start();
     for (let i = 0; i < 50; i++) running.wire.cards[0]!.receive(1, down('10.0.0.9'));
@@ -216,7 +181,7 @@ test('the socket is private; a stale one is replaced, a live one or a file is le
     assert.is(statSync(running.socket).mode & 0o777, 0o600);
     assert.is(await codeOf(running.daemon.start()), 'E_SOCKET_IN_USE');
     assert.is((await running.call('/health')).status, 200);
-    const other = new RunningDaemon();
+    const other = await RunningDaemon.create();
     try {
       // What a killed daemon leaves: a socket file that nobody listens at.
       const script = `require('net').createServer().listen(${JSON.stringify(other.socket)}, () => process.kill(process.pid, 'SIGKILL'))`;
@@ -247,7 +212,7 @@ test('the best backend that works is taken, unless it would hide what is wrong',
     assert.is((await running.call('/stats')).body.backend, 'memory');
   });
   for (const code of ['E_BUSY', 'E_QUEUES']) {
-    const running = new RunningDaemon({ candidates: (wire) => [failing(code), wire.candidate] });
+    const running = await RunningDaemon.create({ candidates: (wire) => [failing(code), wire.candidate] });
     assert.is(await codeOf(running.daemon.start()), code);
     assert.not(existsSync(running.socket), 'nothing is left behind');
     running.remove();
@@ -259,7 +224,7 @@ test('a worker that cannot open its rings ends the attempt', async () => {
     module: 'data:text/javascript,export function open() { throw new Error("no rings") }',
     name: 'open',
   };
-  const running = new RunningDaemon({
+  const running = await RunningDaemon.create({
     candidates: (wire) => [
       {
         ...wire.candidate,
@@ -300,7 +265,7 @@ test('weir stats prints a table, one document, or what is wrong', () =>
   }));
 
 test('a server that is no daemon is told from none', async () => {
-  const running = new RunningDaemon();
+  const running = await RunningDaemon.create();
   const server = createServer().listen(running.socket);
   try {
     assert.is(await codeOf(running.daemon.start()), 'E_SOCKET_IN_USE');

@@ -4,12 +4,13 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DaemonConfig } from '../../src/config/config.js';
+import { openSource } from '../../classes/source/open.js';
+import { type DaemonConfig, sourceSpec } from '../../src/config/config.js';
 import { readConfig } from '../../src/config/load.js';
 import type { Candidate } from '../../src/control/backends.js';
-import { readClasses } from '../../src/control/class-source.js';
 import { Daemon } from '../../src/control/daemon.js';
 import { createLogger } from '../../src/control/log.js';
+import { buildFrame } from '../../src/dataplane/frame-builder.js';
 import { MemoryWire } from './memory-io.js';
 
 const UNTIL_MS = 20_000;
@@ -36,6 +37,10 @@ export interface Reply {
 }
 
 export interface RunningOptions {
+  /** Looks at what the daemon has left, before the folder goes. */
+  readonly ended?: (folder: string) => void;
+  /** Makes what the daemon's source is to have, in a folder of its own; returns keys of the configuration. */
+  readonly prepare?: (folder: string) => Promise<Record<string, unknown>>;
   readonly queues?: number;
   readonly config?: Record<string, unknown>;
   readonly candidates?: (wire: MemoryWire) => Candidate[];
@@ -45,23 +50,34 @@ export class RunningDaemon {
   readonly wire = new MemoryWire();
   readonly socket: string;
   readonly treeFile: string;
-  readonly daemon: Daemon;
+  /** There after `create`. */
+  daemon!: Daemon;
   readonly #folder = mkdtempSync(join(tmpdir(), 'weir-daemon-'));
 
-  constructor({ queues = 1, config = {}, candidates }: RunningOptions = {}) {
+  get folder(): string {
+    return this.#folder;
+  }
+
+  private constructor() {
     this.socket = join(this.#folder, 'weir.sock');
     this.treeFile = join(this.#folder, 'tree.json');
     this.writeTree(TREE);
-    const settings = this.#config(config);
-    const source = settings.classes.source;
-    this.daemon = new Daemon({
+  }
+
+  static async create(options: RunningOptions = {}): Promise<RunningDaemon> {
+    const { queues = 1, config = {}, candidates, prepare } = options;
+    const running = new RunningDaemon();
+    const settings = running.#config({ ...config, ...(await prepare?.(running.#folder)) });
+    const source = openSource(sourceSpec(settings));
+    running.daemon = new Daemon({
       config: settings,
-      tree: readClasses(source, null).tree!,
-      readClasses: () => readClasses(source, null),
+      source,
+      loaded: await source.load(Date.now()),
       plan: { queues, cpus: [], warnings: [] },
-      candidates: candidates?.(this.wire) ?? [this.wire.candidate],
+      candidates: candidates?.(running.wire) ?? [running.wire.candidate],
       log: createLogger('silent'),
     });
+    return running;
   }
 
   writeTree(document: unknown): void {
@@ -72,7 +88,7 @@ export class RunningDaemon {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  call(path: string, method = 'GET'): Promise<Reply> {
+  call(path: string, method = 'GET', body?: object): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const call = request({ socketPath: this.socket, path, method }, (response) => {
         let text = '';
@@ -80,15 +96,16 @@ export class RunningDaemon {
         response.on('end', () => resolve({ status: response.statusCode!, body: JSON.parse(text) }));
       });
       call.on('error', reject);
-      call.end();
+      call.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }
 
   #config(more: Record<string, unknown>): DaemonConfig {
     const document = {
       ports: { inside: { device: 'none0' }, outside: { device: 'none1' } },
-      classes: { source: `file:${this.treeFile}`, capacity: 64 },
+      classes: { source: `file:${this.treeFile}`, capacity: 64, watch: false },
       flows: { capacity: 1024 },
+      accounting: { spool: join(this.#folder, 'usage.db') },
       control: { socket: this.socket },
       ...more,
     };
@@ -96,6 +113,46 @@ export class RunningDaemon {
     if (config === null) throw new Error(JSON.stringify(faults));
     return config;
   }
+}
+
+/** Runs `body` with a daemon, and ends it whatever happens. */
+export async function withDaemon(
+  options: RunningOptions,
+  body: (running: RunningDaemon) => Promise<void>,
+): Promise<void> {
+  const running = await RunningDaemon.create(options);
+  try {
+    await running.daemon.start();
+    try {
+      await body(running);
+    } finally {
+      await running.daemon.stop();
+    }
+    options.ended?.(running.folder);
+  } finally {
+    running.remove();
+  }
+}
+
+export function down(address: string, frameBytes = 1000): Uint8Array {
+  return buildFrame({ src: '192.0.2.1', dst: address, protocol: 'udp', sport: 1, dport: 2, frameBytes });
+}
+
+/** Sends frames toward the subscriber through a worker, and waits until they are out at the other side. */
+export async function carry(
+  running: RunningDaemon,
+  queue: number,
+  address: string,
+  count: number,
+): Promise<void> {
+  let packets = 0;
+  let sent = 0;
+  await until(`${count} packets through queue ${queue}`, () => {
+    const card = running.wire.cards[queue]!;
+    while (sent < count && card.receive(1, down(address))) sent++;
+    packets += card.send(0).packets;
+    return packets === count;
+  });
 }
 
 /** Waits until something holds; fails when it does not within a time that only a broken daemon needs. */

@@ -46,10 +46,16 @@ const FAULTS: readonly Fault[] = [
     line: /^weir: E_CONFIG: .*\.json: queue: is not a known key; did you mean 'queues'\?\n$/,
   },
   {
-    name: 'a source that this build does not have',
-    config: { classes: { source: 'postgres://weir:secret@db/users' } },
+    name: 'a source of a kind that there is not',
+    config: { classes: { source: 'ldap://weir:secret@db/users' } },
     code: 2,
-    line: /^weir: E_SOURCE: classes\.source: this build does not support 'postgres:'; it reads 'file:tree\.yaml'\n$/,
+    line: /^weir: E_SOURCE: the source of the classes begins with "ldap:"; known are file:PATH, [^:]*sqlite:PATH and [^\n]*\n$/,
+  },
+  {
+    name: 'a database that nobody serves',
+    config: { classes: { source: 'postgres://weir:secret@127.0.0.1:9/users' } },
+    code: 1,
+    line: /^weir: E_STORE_CONNECT: postgres:\/\/weir:\*\*\*@127\.0\.0\.1:9\/users: [^\n]*\n$/,
   },
 ];
 

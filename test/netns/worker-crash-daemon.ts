@@ -5,9 +5,10 @@
  *   node worker-crash-daemon.js CONFIG        then a line on stdin, such as `throw 1`: the fault, and the queue
  */
 import { createInterface } from 'node:readline';
+import { openSource } from '../../classes/source/open.js';
+import { sourceSpec } from '../../src/config/config.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type Candidate, candidatesFor } from '../../src/control/backends.js';
-import { readClasses } from '../../src/control/class-source.js';
 import { Daemon } from '../../src/control/daemon.js';
 import { createLogger } from '../../src/control/log.js';
 import { planMachine } from '../../src/control/machine.js';
@@ -36,11 +37,11 @@ const { config } = loadConfig(process.argv[2]);
 if (config === null) throw new Error('the configuration is not right');
 const plan = planMachine(config);
 const faults = Array.from({ length: plan.queues }, () => new Int32Array(new SharedArrayBuffer(4)));
-const readTree = () => readClasses(config.classes.source, null);
+const source = openSource(sourceSpec(config));
 const daemon = new Daemon({
   config,
-  tree: readTree().tree!,
-  readClasses: readTree,
+  source,
+  loaded: await source.load(Date.now()),
   plan,
   log: createLogger('info'),
   candidates: candidatesFor(config, plan.queues, []).map((candidate) => faulty(candidate, faults)),

@@ -1,0 +1,106 @@
+/** The verbs below `weir classes`, described; each is loaded only when it is called. */
+import { type Command, Option } from 'commander';
+
+type Options = Record<string, string | boolean | undefined>;
+
+const SOURCE =
+  'file:tree.yaml, file:ShapedDevices.csv, sqlite:users.db or postgres://…; without it the configuration says';
+const SETUP = `
+The source is named on the command line, by --config, or by WEIR_CLASSES_SOURCE.`;
+
+export function addClassesVerbs(program: Command): void {
+  const classes = program.command('classes').description('class configuration from the user database');
+  sourceVerb(classes, 'check', 'finds everything that is wrong with a source; changes nothing')
+    .option('--json', 'print one JSON document')
+    .action(async (source: string | undefined, options: Options) => {
+      const { runCheck } = await import('./check.js');
+      process.exitCode = await runCheck(source, options);
+    });
+  addImport(classes);
+  addExport(classes);
+  addDaemonVerbs(classes);
+  addStoreVerbs(classes);
+}
+
+function sourceVerb(classes: Command, name: string, description: string): Command {
+  return classes
+    .command(name)
+    .description(description)
+    .argument('[source]', SOURCE)
+    .option('--config <file>', "the daemon's configuration")
+    .addHelpText('after', SETUP);
+}
+
+function addImport(classes: Command): void {
+  classes
+    .command('import')
+    .description('reads what another shaper is configured with, and writes a class tree or fills a database')
+    .argument('<files...>', 'ShapedDevices.csv and network.json; tc -batch scripts; a tree file')
+    .addOption(new Option('--format <name>', 'what the files are; otherwise by their names').choices(FORMATS))
+    .option('--to <target>', 'tree file, sqlite:users.db or postgres://…; standard output without it')
+    .option('--force', 'replace what the target holds')
+    .option('--uplink <id=down/up>', 'LibreQoS: class for circuits without a parent, as uplink=10gbit/10gbit')
+    .option('--down-device <name>', 'tc: the device toward the subscribers')
+    .option('--up-device <name>', 'tc: the device toward the uplink')
+    .action(async (files: string[], options: Options) => {
+      const { runImport } = await import('./import.js');
+      process.exitCode = await runImport(files, options);
+    });
+}
+
+function addExport(classes: Command): void {
+  sourceVerb(classes, 'export', 'writes the classes of a source for another shaper, or as a tree file')
+    .addOption(new Option('--format <name>', 'what to write').choices(FORMATS).default('tree'))
+    .option('--out <path>', 'file; for libreqos the folder of its two files; standard output without it')
+    .option('--down-device <name>', 'tc: the device toward the subscribers', 'eth1')
+    .option('--up-device <name>', 'tc: the device toward the uplink', 'eth0')
+    .addOption(new Option('--filter <kind>', 'tc: what classifies').choices(['u32', 'flower']).default('u32'))
+    .action(async (source: string | undefined, options: Options) => {
+      const { runExport } = await import('./export.js');
+      process.exitCode = await runExport(source, options);
+    });
+}
+
+function addDaemonVerbs(classes: Command): void {
+  const verb = (name: string, description: string): Command =>
+    sourceVerb(classes, name, description)
+      .option('--socket <path>', "the daemon's control socket")
+      .option('--json', 'print one JSON document');
+  verb('plan', 'what apply would change in the running daemon').action(
+    async (source: string | undefined, options: Options) => {
+      const { runPlan } = await import('./apply.js');
+      process.exitCode = await runPlan(source, options);
+    },
+  );
+  verb('apply', 'brings the running daemon to what the source says: all of it in one epoch, or nothing')
+    .option('--force', 'also when more classes would go than the guard lets')
+    .action(async (source: string | undefined, options: Options) => {
+      const { runApply } = await import('./apply.js');
+      process.exitCode = await runApply(source, options);
+    });
+  verb('watch', 'follows a source and applies each change to the running daemon, until it is interrupted')
+    .option('--seconds <n>', 'end after this time')
+    .action(async (source: string | undefined, options: Options) => {
+      const { runWatch } = await import('./watch.js');
+      process.exitCode = await runWatch(source, options);
+    });
+}
+
+function addStoreVerbs(classes: Command): void {
+  sourceVerb(classes, 'init', "makes weir's tables in a database").action(
+    async (source: string | undefined, options: Options) => {
+      const { runInit } = await import('./fill.js');
+      process.exitCode = await runInit(source, options);
+    },
+  );
+  sourceVerb(classes, 'sample', 'fills a database with plausible subscribers, sites and plans')
+    .option('--users <n>', 'subscribers', '24000')
+    .option('--seed <n>', 'seed of the sample', '1')
+    .option('--force', 'replace what the database holds')
+    .action(async (source: string | undefined, options: Options) => {
+      const { runSample } = await import('./fill.js');
+      process.exitCode = await runSample(source, options);
+    });
+}
+
+const FORMATS = ['tree', 'libreqos', 'tc'] as const;
