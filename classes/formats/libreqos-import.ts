@@ -20,7 +20,10 @@ export interface LibreqosFiles {
 }
 
 export interface LibreqosOptions {
-  /** The class that circuits without a node go below. Left out: one without limits, called `uplink`. */
+  /**
+   * The class that everything goes below, as LibreQoS has it with the bandwidth of its configuration. Left out: one without
+   * limits, called `uplink`, for circuits without a node only.
+   */
   readonly uplink?: { readonly id: string; readonly downBps: number; readonly upBps: number };
 }
 
@@ -33,8 +36,10 @@ export function readLibreqos(files: LibreqosFiles, options: LibreqosOptions = {}
   readRows(files, circuits, problems);
   const nodes = network ?? NO_NODES;
   if (files.network === null) circuits.refuseParents(files.networkName);
-  const classes: DocumentClass[] = [...nodes.classes];
   const uplink = uplinkClass(circuits, nodes, options, problems);
+  const classes: DocumentClass[] = [];
+  const top = options.uplink === undefined ? {} : { parent: options.uplink.id };
+  for (const node of nodes.classes) classes.push(node.parent === undefined ? { ...node, ...top } : node);
   if (uplink !== null) classes.push(uplink);
   circuits.appendTo(classes, uplink?.id ?? null);
   if (problems.errorCount === 0 && circuits.size === 0) {
@@ -98,7 +103,7 @@ function uplinkClass(
   options: LibreqosOptions,
   problems: FormatProblems,
 ): DocumentClass | null {
-  if (!circuits.hasUnparented) return null;
+  if (!circuits.hasUnparented && options.uplink === undefined) return null;
   const isTaken = (id: string): boolean =>
     circuits.placeOf(id) !== null || network.classByName.get(id) === id;
   if (options.uplink !== undefined) {

@@ -231,9 +231,15 @@ test('puts circuits without a node below the uplink', () => {
     '8 < uplink-2: 10.0.0.8 1000000/3000000 1000000/3000000',
   ]);
   const uplink = { id: 'fibre', downBps: 1e9, upBps: 1e8 };
+  assert.equal(
+    shapes(read(csv, NETWORK, { uplink })).map((shape) => shape.split(':')[0]),
+    ['fibre < null', 'Site < fibre', '7 < fibre', '8 < fibre', 'uplink < Site'],
+  );
+  const noneFree = rows('9,,,,Site,,10.0.0.9,,1,1,3,3,');
   assert.is(
-    shapes(read(csv, NETWORK, { uplink }))[1],
+    shapes(read(noneFree, NETWORK, { uplink }))[0],
     'fibre < null:  1000000000/1000000000 100000000/100000000',
+    'also when every circuit has a node',
   );
   assert.equal(errors(read(csv, NETWORK, { uplink: { ...uplink, id: 'Site' } })), [
     "uplink: 'Site' is the name of a node or the id of a circuit already",

@@ -39,7 +39,7 @@ function addImport(classes: Command): void {
     .addOption(new Option('--format <name>', 'what the files are; otherwise by their names').choices(FORMATS))
     .option('--to <target>', 'tree file, sqlite:users.db or postgres://…; standard output without it')
     .option('--force', 'replace what the target holds')
-    .option('--uplink <id=down/up>', 'LibreQoS: class for circuits without a parent, as uplink=10gbit/10gbit')
+    .option('--uplink <id=down/up>', 'LibreQoS: class above all others, as uplink=10gbit/10gbit')
     .option('--down-device <name>', 'tc: the device toward the subscribers')
     .option('--up-device <name>', 'tc: the device toward the uplink')
     .action(async (files: string[], options: Options) => {

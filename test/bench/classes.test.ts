@@ -1,0 +1,29 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { benchClasses, type Spread } from '../../bench/classes.js';
+import { sampleTree } from '../../classes/sample.js';
+import { whyNoPostgres } from '../../src/lab/scratch-postgres.js';
+
+const test = suite('the benchmark of the control plane');
+
+function isSpread({ median, min, max }: Spread): boolean {
+  return min > 0 && min <= median && median <= max;
+}
+
+test('in miniature', async () => {
+  const options = { users: 300, fileClasses: 2500, runs: 2, changes: 3, seed: 7 };
+  const { classes, sqlite, postgres, file, skipped, ...rest } = await benchClasses(options);
+  assert.equal(rest, { bench: 'classes', users: 300, runs: 2, changes: 3, seed: 7 });
+  assert.is(classes, sampleTree({ users: 300, seed: 7 }).classes.length, 'every class came into force');
+  for (const figures of [sqlite, postgres]) {
+    if (figures === null) continue;
+    const { sourceToEpochMs, rowInForceMs, planMs } = figures;
+    assert.ok([sourceToEpochMs, rowInForceMs, planMs].every(isSpread), JSON.stringify(figures));
+  }
+  assert.is(postgres === null, whyNoPostgres() !== null);
+  assert.is(skipped.length, postgres === null ? 1 : 0);
+  assert.is(file!.classes, 2500);
+  assert.ok(file!.seconds > 0 && file!.peakRssBytes > file!.fileBytes);
+});
+
+test.run();
