@@ -133,8 +133,13 @@ class FileWatch {
   }
 
   #signature(): string {
-    return this.#paths.map((path) => describe(path, signatureOf)).join(' ');
+    return signatureOfFiles(this.#paths);
   }
+}
+
+/** Differs after any change of the files, but for one of the same size within a tick of the file system's clock. */
+export function signatureOfFiles(paths: readonly string[]): string {
+  return paths.map((path) => describe(path, signatureOf)).join(' ');
 }
 
 /** The time of the last change of the inode moves also where a tool sets the time of modification back. */

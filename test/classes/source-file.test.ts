@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -61,6 +61,23 @@ test('a tree file in JSON and in YAML', async ({ write }) => {
     );
     await source.close();
   }
+});
+
+test('a file that has not changed is not read again, unless everything is to be', async ({ write }) => {
+  const path = write('tree.json', JSON.stringify(sampleDocument()));
+  const hourAgo = Date.now() / 1000 - 3600;
+  utimesSync(path, hourAgo, hourAgo);
+  const source = open(path);
+  const first = await source.load(NOW_MS);
+  assert.is(await source.load(NOW_MS), first);
+  source.invalidate();
+  const second = await source.load(NOW_MS);
+  assert.is.not(second, first);
+  assert.equal(second, first);
+  write('tree.json', JSON.stringify({ ...sampleDocument(), mpu: 65 }));
+  assert.is((await source.load(NOW_MS)).tree!.mpuBytes, 65);
+  write('tree.json', JSON.stringify({ ...sampleDocument(), mpu: 66 }));
+  assert.is((await source.load(NOW_MS)).tree!.mpuBytes, 66, 'of the same size, and written at once');
 });
 
 test('classes that did not change stay the same objects, also past a load that failed', async ({ write }) => {
