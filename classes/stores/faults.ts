@@ -32,6 +32,15 @@ export function storeFault(cause: unknown, place: Place): WeirError {
   return new WeirError(code, `${place.label}: ${part}${oneLine(message)}`, { cause });
 }
 
+/**
+ * Whether a database is out of reach for a while, as when its server starts later than we do. One that does not let us in, or
+ * has no such database, is a mistake in the address.
+ */
+export function isAway(error: unknown): boolean {
+  if (!(error instanceof WeirError) || error.code !== 'E_STORE_CONNECT') return false;
+  return !/^(28|3D)/.test(codeOf(firstOf(error.cause)));
+}
+
 function judge(cause: unknown, task: Task): Judged {
   if (cause instanceof WeirError) return { code: cause.code, message: cause.message };
   const error = firstOf(cause);

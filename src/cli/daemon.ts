@@ -1,9 +1,13 @@
 /** The verb `weir daemon`. */
 import { openSource } from '../../classes/source/open.js';
-import { printableConfig, sourceSpec, unknownClass } from '../config/config.js';
+import type { ClassSource, SourceResult } from '../../classes/source/source.js';
+import { isAway } from '../../classes/stores/faults.js';
+import { type DaemonConfig, printableConfig, sourceSpec, unknownClass } from '../config/config.js';
 import { formatFault, loadConfig } from '../config/load.js';
 import { readClasses } from '../control/class-source.js';
+import { LastGood } from '../control/last-good.js';
 import { runDaemon } from '../control/run.js';
+import type { WeirError } from '../errors.js';
 import { printError, printText } from './output.js';
 
 export interface DaemonArguments {
@@ -25,7 +29,7 @@ export async function runDaemonVerb({ config: path, printConfig }: DaemonArgumen
   }
   const source = openSource(sourceSpec(config));
   try {
-    const loaded = await readClasses(source, unknownClass(config), Date.now());
+    const loaded = await loadOrLastGood(config, source);
     for (const warning of loaded.warnings) printError('W_CLASSES', warning);
     for (const error of loaded.errors) printError('E_CLASSES', error);
     if (loaded.tree === null) return 2;
@@ -33,5 +37,18 @@ export async function runDaemonVerb({ config: path, printConfig }: DaemonArgumen
     return 0;
   } finally {
     await source.close();
+  }
+}
+
+/** What the source has, or, while a database is away, what it had when it was read last. */
+async function loadOrLastGood(config: DaemonConfig, source: ClassSource): Promise<SourceResult> {
+  try {
+    return await readClasses(source, unknownClass(config), Date.now());
+  } catch (error) {
+    const path = LastGood.pathOf(config.classes.stateFolder, source.label);
+    const tree = isAway(error) ? LastGood.load(path) : null;
+    if (tree === null) throw error;
+    const warnings = [`${(error as WeirError).message}; starting with its last good classes, from ${path}`];
+    return { tree, errors: [], warnings, expired: new Set(), nextExpiryMs: null };
   }
 }

@@ -28,6 +28,8 @@ export interface DaemonConfig {
     readonly watch: boolean;
     /** More than this part of the classes does not go at once, unless somebody forces it. */
     readonly guardPercent: number;
+    /** Folder of the copy that a daemon starts with while its database is away. */
+    readonly stateFolder: string;
     /** SQL that returns the canonical columns; all null for weir's own schema. */
     readonly queries: Readonly<Record<RecordTable, string | null>>;
   };

@@ -114,9 +114,14 @@ function absolute(config: DaemonConfig, folder: string): DaemonConfig {
   const [, scheme, file] = /^(file|sqlite):(.*)$/.exec(classes.source ?? '') ?? [];
   const source = file === undefined ? classes.source : `${scheme}:${at(file)}`;
   const { spool } = accounting;
+  const { stateFolder } = classes;
   return {
     ...config,
-    classes: { ...classes, source },
+    classes: {
+      ...classes,
+      source,
+      stateFolder: typeof stateFolder === 'string' ? at(stateFolder) : stateFolder,
+    },
     accounting: { ...accounting, spool: typeof spool === 'string' ? at(spool) : spool },
     control: { socket: typeof control.socket === 'string' ? at(control.socket) : control.socket },
   };

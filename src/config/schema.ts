@@ -61,6 +61,12 @@ export const SCHEMA: Branch = {
       10,
       'CLASSES_GUARD_PERCENT',
     ),
+    stateFolder: leaf(
+      "folder for a database's last good classes, for a start without it",
+      'weir-text',
+      '/var/lib/weir',
+      'CLASSES_STATE_FOLDER',
+    ),
     queries: {
       settings: query('settings'),
       plans: query('plans'),

@@ -8,7 +8,7 @@ import { defer, type Observable, retry, Subscription, timer } from 'rxjs';
 import type { ClassTree } from '../../classes/model.js';
 import { openSource } from '../../classes/source/open.js';
 import type { ClassSource, SourceResult, SourceSpec } from '../../classes/source/source.js';
-import { redactUrl } from '../../classes/stores/url.js';
+import { isStoreUrl, redactUrl } from '../../classes/stores/url.js';
 import { Accountant } from '../accounting/accountant.js';
 import { type DaemonConfig, isAccounting, sourceSpec, unknownClass } from '../config/config.js';
 import type { WeirError } from '../errors.js';
@@ -18,6 +18,7 @@ import type { PublishedEpoch, SharedShaper } from '../shm/shared-shaper.js';
 import type { ClassesRequest } from './api.js';
 import { ClassFeed } from './class-feed.js';
 import { applyReport, planReport, reloadReport } from './feed-report.js';
+import { LastGood } from './last-good.js';
 import type { Logger } from './log.js';
 import { Publisher, type PublishSummary } from './publisher.js';
 
@@ -46,6 +47,8 @@ export class ClassService {
   readonly #options: ClassServiceOptions;
   readonly #feed: ClassFeed;
   readonly #accountant: Accountant;
+  /** Null for files, which are their own copy. */
+  readonly #lastGood: LastGood | null;
   readonly #subscription = new Subscription();
   /** In force. */
   #tree: ClassTree;
@@ -66,6 +69,9 @@ export class ClassService {
       current: () => ({ tree: this.#tree, epoch: this.publisher.epoch }),
       publish: (tree) => this.#publish(tree),
     });
+    const isStore = isStoreUrl(config.classes.source);
+    const copy = LastGood.pathOf(config.classes.stateFolder, source.label);
+    this.#lastGood = isStore ? new LastGood(copy, log) : null;
     const { intervalSeconds, checkpointSeconds, spool } = config.accounting;
     this.#accountant = new Accountant({
       store: sourceSpec(config),
@@ -98,6 +104,7 @@ export class ClassService {
   async stop(): Promise<void> {
     this.#subscription.unsubscribe();
     await this.#accountant.stop();
+    await this.#lastGood?.stop();
   }
 
   /** To be called about once a second. */
@@ -158,6 +165,7 @@ export class ClassService {
     const summary = this.publisher.publish(tree, nowNs());
     this.#tree = tree;
     wake();
+    this.#lastGood?.note(tree);
     return summary;
   }
 

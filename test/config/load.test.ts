@@ -52,6 +52,7 @@ test('defaults', () => {
       capacity: 'auto',
       watch: true,
       guardPercent: 10,
+      stateFolder: '/var/lib/weir',
       queries: { settings: null, plans: null, sites: null, subscribers: null, addresses: null },
     },
     accounting: { mode: 'auto', intervalSeconds: 60, checkpointSeconds: 1, spool: '/var/lib/weir/usage.db' },

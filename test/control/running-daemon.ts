@@ -109,6 +109,7 @@ export class RunningDaemon {
       control: { socket: this.socket },
       ...more,
     };
+    Object.assign(document.classes, { stateFolder: this.#folder });
     const { config, faults } = readConfig(document, 'test', {});
     if (config === null) throw new Error(JSON.stringify(faults));
     return config;
