@@ -132,6 +132,12 @@ function createProgram(): Command {
   return program;
 }
 
+// Who reads only the first lines of an output does nothing wrong.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 try {
   await createProgram().parseAsync();
 } catch (error) {

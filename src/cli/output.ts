@@ -33,6 +33,8 @@ export function printText(text: string): Promise<void> {
 }
 
 function usageMessage(error: CommanderError): string {
-  if (error.code === 'commander.help') return "a verb is needed; 'weir help' lists them";
+  // Nothing but verbs have been named, and the last of them has verbs below it.
+  if (error.code === 'commander.help')
+    return `a verb is needed; '${['weir', ...process.argv.slice(2)].join(' ')} help' lists them`;
   return error.message.replace(/^error: /, '');
 }

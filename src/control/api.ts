@@ -212,9 +212,9 @@ function respondFailure(
   status: number,
   code: string,
   message: string,
-  lines?: readonly string[],
+  more: { readonly lines?: readonly string[]; readonly exitCode?: number } = {},
 ): void {
-  respond(response, status, { error: { code, message, lines } });
+  respond(response, status, { error: { code, message, ...more } });
 }
 
 function respondError(response: ServerResponse, error: unknown): void {
@@ -228,6 +228,8 @@ function respondError(response: ServerResponse, error: unknown): void {
       error.code === 'E_CLASS' ? STATUS.notFound : STATUS.refused,
       error.code,
       error.message,
-      error instanceof ClassFaults ? error.lines : undefined,
+      error instanceof ClassFaults
+        ? { lines: error.lines, exitCode: error.exitCode }
+        : { exitCode: error.exitCode },
     );
 }

@@ -42,6 +42,8 @@ export interface FeedPlan {
   readonly difference: Difference;
   /** Why apply would refuse it without force; null when it would not. */
   readonly refusal: Refusal | null;
+  /** When the next account of the source expires, in milliseconds since 1970. */
+  readonly nextExpiryMs: number | null;
   readonly warnings: readonly string[];
 }
 
@@ -72,9 +74,11 @@ export class ClassFeed {
   #fault: string | null = null;
   #sinceMs = Date.now();
   #lastAppliedMs = Date.now();
+  #appliedFrom: string;
 
   constructor(options: FeedOptions) {
     this.#options = options;
+    this.#appliedFrom = options.source.label;
   }
 
   /** Follows the source, from a tree that has just been loaded from it. */
@@ -117,6 +121,7 @@ export class ClassFeed {
       state: this.#state,
       fault: this.#fault,
       since: new Date(this.#sinceMs).toISOString(),
+      appliedFrom: this.#appliedFrom,
       lastAppliedAt: new Date(this.#lastAppliedMs).toISOString(),
     };
   }
@@ -159,7 +164,7 @@ export class ClassFeed {
     const changes = difference(before, tree);
     const { guardPercent } = this.#options;
     const refused = refusal(changes, before.classes.length, guardPercent, expired);
-    return { tree, plan: { difference: changes, refusal: refused, warnings } };
+    return { tree, plan: { difference: changes, refusal: refused, nextExpiryMs, warnings } };
   }
 
   async #apply(isForced: boolean, source: ClassSource): Promise<FeedResult> {
@@ -170,6 +175,7 @@ export class ClassFeed {
     const isNew = !isEmpty(plan.difference);
     const summary = isNew ? this.#options.publish(tree) : { epoch, added: 0, changed: 0, removed: 0 };
     if (isNew) this.#lastAppliedMs = Date.now();
+    this.#appliedFrom = source.label;
     if (source === this.#options.source) this.#enter('ok', null);
     return { ...plan, summary };
   }

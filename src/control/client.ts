@@ -17,8 +17,8 @@ export interface Call {
 export class RefusedError extends WeirError {
   readonly lines: readonly string[];
 
-  constructor(code: string, message: string, lines: readonly string[]) {
-    super(code, message);
+  constructor(code: string, message: string, lines: readonly string[], exitCode: 1 | 2) {
+    super(code, message, { exitCode });
     this.lines = lines;
   }
 }
@@ -58,9 +58,9 @@ function connectError(socketPath: string, cause: NodeJS.ErrnoException): WeirErr
 function answeredError(text: string): WeirError {
   try {
     const { error } = JSON.parse(text) as {
-      error: { code: string; message: string; lines?: readonly string[] };
+      error: { code: string; message: string; lines?: readonly string[]; exitCode?: 1 | 2 };
     };
-    return new RefusedError(error.code, error.message, error.lines ?? [error.message]);
+    return new RefusedError(error.code, error.message, error.lines ?? [error.message], error.exitCode ?? 1);
   } catch {
     return new WeirError('E_CONTROL', `the daemon answers what is no JSON: ${text.slice(0, 80)}`);
   }

@@ -4,9 +4,9 @@ import type { FeedPlan, FeedResult } from './class-feed.js';
 
 /** `epoch` is the one in force. */
 export function planReport(plan: FeedPlan, epoch: number, asText: boolean): object {
-  const { difference, refusal, warnings } = plan;
+  const { difference, refusal, nextExpiryMs, warnings } = plan;
   const what = asText ? { text: formatDifference(difference) } : differenceDocument(difference);
-  return { epoch, ...what, refusal, warnings };
+  return { epoch, ...what, refusal, nextExpiryMs, warnings };
 }
 
 /** The same once it has been done. */

@@ -274,6 +274,12 @@ export class Publisher {
 
   #checkCapacity(layout: TreeLayout): void {
     const { length } = layout.classes;
+    const { capacityClasses } = this.#shared;
+    if (length > capacityClasses)
+      throw new WeirError(
+        'E_CAPACITY',
+        `${length} classes are more than the ${capacityClasses} that classes.capacity has room for`,
+      );
     const free = this.#shared.capacityClasses - this.#nextIndex + this.#freeIndexes.length;
     let wanted = 0;
     for (let i = 0; i < length; i++) {

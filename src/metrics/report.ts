@@ -21,6 +21,8 @@ export interface SourceReport {
   readonly fault: string | null;
   /** Since when it is so; ISO 8601. */
   readonly since: string;
+  /** What the classes in force were read from: another source, if somebody applied one by hand. */
+  readonly appliedFrom: string;
   readonly lastAppliedAt: string;
 }
 
@@ -78,7 +80,9 @@ export function formatStats(document: StatsDocument): string {
   return parts.join('\n');
 }
 
-function sourceLine({ source, state, fault, since, watched }: SourceReport): string {
+function sourceLine({ source, state, fault, since, watched, appliedFrom }: SourceReport): string {
+  if (appliedFrom !== source && state === 'ok')
+    return `classes from ${appliedFrom}, applied in place of ${source}\n`;
   if (state === 'ok') return `classes from ${source}${watched ? '' : ', not watched'}\n`;
   return `classes from ${source}: ${state} since ${since}: ${fault}\n`;
 }

@@ -28,6 +28,7 @@ function source(classes: Iterable<ClassReport>): StatsSource {
       state: 'ok',
       fault: null,
       since: '2024-01-01T00:00:00.000Z',
+      appliedFrom: 'file:tree.yaml',
       lastAppliedAt: '2024-01-01T00:00:00.000Z',
     },
     accounting: { state: 'off', pendingBatches: 0, lastTakenAt: null, fault: null },

@@ -22,7 +22,7 @@ interface TextReport {
 }
 
 /** A daemon with a million classes reads them for so long. */
-const TIMEOUT_MS = 120_000;
+export const APPLY_TIMEOUT_MS = 120_000;
 
 /** Returns the exit code; throws WeirError. */
 export async function runPlan(source: string | undefined, options: ApplyArguments): Promise<number> {
@@ -61,12 +61,12 @@ async function send(
     text: options.json !== true,
   };
   try {
-    return await ask(socket, path, { method: 'POST', body, timeoutMs: TIMEOUT_MS });
+    return await ask(socket, path, { method: 'POST', body, timeoutMs: APPLY_TIMEOUT_MS });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     // All but the last here; the last ends the verb.
     for (const line of error.lines.slice(0, -1)) printError(error.code, line);
-    throw new RefusedError(error.code, error.lines.at(-1)!, []);
+    throw new RefusedError(error.code, error.lines.at(-1)!, [], error.exitCode);
   }
 }
 

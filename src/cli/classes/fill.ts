@@ -19,9 +19,9 @@ const SEED_MAX = 2 ** 31 - 1;
 
 /** Returns the exit code; throws WeirError. */
 export async function runInit(source: string | undefined, options: FillArguments): Promise<number> {
-  return withStore(source, options, async (store) => {
+  return withStore(source, options, async (store, isMapped) => {
     await store.createSchema();
-    await printText(`${store.label}: weir's tables are there\n`);
+    await printText(`${store.label}: ${isMapped ? 'the tables for usage' : "weir's tables"} are there\n`);
   });
 }
 
@@ -29,7 +29,12 @@ export async function runInit(source: string | undefined, options: FillArguments
 export async function runSample(source: string | undefined, options: FillArguments): Promise<number> {
   const users = wholeOf('users', options.users ?? '24000', 1, USERS_MAX);
   const seed = wholeOf('seed', options.seed ?? '1', 0, SEED_MAX);
-  return withStore(source, options, async (store) => {
+  return withStore(source, options, async (store, isMapped) => {
+    if (isMapped)
+      throw usageError(
+        'E_SOURCE',
+        `${store.label}: is mapped by classes.queries; a sample is for a database with weir's own tables`,
+      );
     await store.createSchema();
     if (options.force !== true) await assertReplaceable(store);
     await fillStore(store, { users, seed });
@@ -40,13 +45,13 @@ export async function runSample(source: string | undefined, options: FillArgumen
 async function withStore(
   source: string | undefined,
   options: FillArguments,
-  work: (store: Store) => Promise<void>,
+  work: (store: Store, isMapped: boolean) => Promise<void>,
 ): Promise<number> {
-  const { url } = targetOf(source, options.config);
+  const { url, queries } = targetOf(source, options.config);
   if (!isStoreUrl(url)) throw usageError('E_SOURCE', 'a database is needed, such as sqlite:users.db');
-  const store = openStore(url);
+  const store = openStore(url, queries);
   try {
-    await work(store);
+    await work(store, Object.keys(queries).length > 0);
     return 0;
   } finally {
     await store.close();

@@ -1,12 +1,12 @@
 /** The verb `weir classes import`: from the files of another shaper to a class tree or a database. */
-import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { ClassTree } from '../../../classes/model.js';
 import { type ReadOptions, readFiles } from '../../../classes/source/file-formats.js';
 import { linesOf } from '../../../classes/source/lines.js';
-import { isStoreUrl, openStore } from '../../../classes/stores/open.js';
+import { openSource } from '../../../classes/source/open.js';
+import { isStoreUrl, openStore, redactUrl } from '../../../classes/stores/open.js';
 import { parseRateBps } from '../../../classes/units.js';
-import { usageError, WeirError } from '../../errors.js';
+import { usageError } from '../../errors.js';
 import { printError, printText } from '../output.js';
 import { assertReplaceable } from './replaceable.js';
 import { urlOf } from './target.js';
@@ -23,38 +23,44 @@ export interface ImportArguments {
 
 /** Returns 1 when the files have errors, and nothing is written then; throws WeirError. */
 export async function runImport(files: readonly string[], options: ImportArguments): Promise<number> {
+  const target = options.to === undefined ? null : targetUrl(options.to);
   const format = (options.format ?? formatOf(files)) as 'tree' | 'libreqos' | 'tc';
   const { tree, problems } = await readFiles(inOrder(files, format), format, readOptions(options));
   const { errors, warnings } = linesOf(problems);
   for (const warning of warnings) printError('W_CLASSES', warning);
   for (const error of errors) printError('E_CLASSES', error);
   if (tree === null) return 1;
-  await write(tree, options);
+  await write(tree, target, options.force === true);
+  if (options.to !== undefined)
+    await printText(`${tree.classes.length} classes written to ${redactUrl(options.to)}\n`);
   return 0;
 }
 
-async function write(tree: ClassTree, { to, force = false }: ImportArguments): Promise<void> {
-  if (to === undefined) {
-    await writeTree(tree, null);
+async function write(tree: ClassTree, target: string | null, force: boolean): Promise<void> {
+  if (target === null) {
+    await writeTree(tree, null, force);
     return;
   }
-  const url = urlOf(to);
-  if (isStoreUrl(url)) {
-    const store = openStore(url);
-    try {
-      await store.createSchema();
-      if (!force) await assertReplaceable(store);
-      await store.writeTree(tree);
-    } finally {
-      await store.close();
-    }
-  } else {
-    const path = url.replace(/^file:/, '');
-    if (!force && existsSync(path))
-      throw new WeirError('E_EXISTS', `${path}: is there already; --force replaces it`);
-    await writeTree(tree, path);
+  if (isStoreUrl(target)) await fillStore(tree, target, force);
+  else await writeTree(tree, target.replace(/^file:/, ''), force);
+}
+
+async function fillStore(tree: ClassTree, url: string, force: boolean): Promise<void> {
+  const store = openStore(url);
+  try {
+    await store.createSchema();
+    if (!force) await assertReplaceable(store);
+    await store.writeTree(tree);
+  } finally {
+    await store.close();
   }
-  await printText(`${tree.classes.length} classes written to ${to}\n`);
+}
+
+/** Throws the usage error E_SOURCE for what is neither a file nor a database, before anything is read. */
+function targetUrl(to: string): string {
+  const url = urlOf(to);
+  if (!isStoreUrl(url) && !url.startsWith('file:')) openSource({ url, queries: {} });
+  return url;
 }
 
 /** By the first name that tells. */

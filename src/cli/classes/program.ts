@@ -3,10 +3,12 @@ import { type Command, Option } from 'commander';
 
 type Options = Record<string, string | boolean | undefined>;
 
-const SOURCE =
-  'file:tree.yaml, file:ShapedDevices.csv, sqlite:users.db or postgres://…; without it the configuration says';
-const SETUP = `
-The source is named on the command line, by --config, or by WEIR_CLASSES_SOURCE.`;
+const SOURCE = 'file:tree.yaml, file:ShapedDevices.csv, sqlite:users.db or postgres://…';
+const DATABASE = 'sqlite:users.db or postgres://…';
+const NAMED = `
+It is named on the command line, by --config, or by WEIR_CLASSES_SOURCE.`;
+const OWN = `
+Without a source it is the daemon's own. The daemon is found by --socket, --config or WEIR_CONTROL_SOCKET.`;
 
 export function addClassesVerbs(program: Command): void {
   const classes = program.command('classes').description('class configuration from the user database');
@@ -22,13 +24,19 @@ export function addClassesVerbs(program: Command): void {
   addStoreVerbs(classes);
 }
 
-function sourceVerb(classes: Command, name: string, description: string): Command {
+function sourceVerb(
+  classes: Command,
+  name: string,
+  description: string,
+  source = SOURCE,
+  help = NAMED,
+): Command {
   return classes
     .command(name)
     .description(description)
-    .argument('[source]', SOURCE)
+    .argument('[source]', source)
     .option('--config <file>', "the daemon's configuration")
-    .addHelpText('after', SETUP);
+    .addHelpText('after', help);
 }
 
 function addImport(classes: Command): void {
@@ -55,6 +63,7 @@ function addExport(classes: Command): void {
     .option('--down-device <name>', 'tc: the device toward the subscribers', 'eth1')
     .option('--up-device <name>', 'tc: the device toward the uplink', 'eth0')
     .addOption(new Option('--filter <kind>', 'tc: what classifies').choices(['u32', 'flower']).default('u32'))
+    .option('--force', 'replace files that are there')
     .action(async (source: string | undefined, options: Options) => {
       const { runExport } = await import('./export.js');
       process.exitCode = await runExport(source, options);
@@ -62,8 +71,8 @@ function addExport(classes: Command): void {
 }
 
 function addDaemonVerbs(classes: Command): void {
-  const verb = (name: string, description: string): Command =>
-    sourceVerb(classes, name, description)
+  const verb = (name: string, description: string, help = OWN): Command =>
+    sourceVerb(classes, name, description, SOURCE, help)
       .option('--socket <path>', "the daemon's control socket")
       .option('--json', 'print one JSON document');
   verb('plan', 'what apply would change in the running daemon').action(
@@ -78,7 +87,8 @@ function addDaemonVerbs(classes: Command): void {
       const { runApply } = await import('./apply.js');
       process.exitCode = await runApply(source, options);
     });
-  verb('watch', 'follows a source and applies each change to the running daemon, until it is interrupted')
+  const follows = 'follows a source and applies each change to the running daemon, until it is interrupted';
+  verb('watch', follows, NAMED)
     .option('--seconds <n>', 'end after this time')
     .action(async (source: string | undefined, options: Options) => {
       const { runWatch } = await import('./watch.js');
@@ -87,13 +97,14 @@ function addDaemonVerbs(classes: Command): void {
 }
 
 function addStoreVerbs(classes: Command): void {
-  sourceVerb(classes, 'init', "makes weir's tables in a database").action(
+  sourceVerb(classes, 'init', "makes weir's tables in a database", DATABASE).action(
     async (source: string | undefined, options: Options) => {
       const { runInit } = await import('./fill.js');
       process.exitCode = await runInit(source, options);
     },
   );
-  sourceVerb(classes, 'sample', 'fills a database with plausible subscribers, sites and plans')
+  const fills = 'fills a database with plausible subscribers, sites and plans';
+  sourceVerb(classes, 'sample', fills, DATABASE)
     .option('--users <n>', 'subscribers', '24000')
     .option('--seed <n>', 'seed of the sample', '1')
     .option('--force', 'replace what the database holds')

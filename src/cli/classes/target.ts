@@ -1,6 +1,7 @@
 /** Which source a verb of `weir classes` means. */
 import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
+import { RECORD_TABLES } from '../../../classes/records.js';
 import type { SourceSpec } from '../../../classes/source/source.js';
 import { sourceSpec } from '../../config/config.js';
 import { formatFault, loadConfig } from '../../config/load.js';
@@ -18,7 +19,7 @@ export function targetOf(source: string | undefined, configPath: string | undefi
     const url = process.env.WEIR_CLASSES_SOURCE;
     if (url === undefined)
       throw usageError('E_SOURCE', 'no source is named; for example: file:tree.yaml, sqlite:users.db');
-    return { url: urlOf(url), queries: {} };
+    return { url: urlOf(url), queries: queriesOfEnvironment() };
   }
   return specOf(configPath);
 }
@@ -32,7 +33,15 @@ export function urlOf(text: string): string {
 }
 
 function queriesOf(configPath: string | undefined): SourceSpec['queries'] {
-  return configPath === undefined ? {} : specOf(configPath).queries;
+  return configPath === undefined ? queriesOfEnvironment() : specOf(configPath).queries;
+}
+
+function queriesOfEnvironment(): SourceSpec['queries'] {
+  const given = RECORD_TABLES.flatMap((table) => {
+    const sql = process.env[`WEIR_CLASSES_QUERIES_${table.toUpperCase()}`];
+    return sql === undefined ? [] : [[table, sql] as const];
+  });
+  return Object.fromEntries(given);
 }
 
 function specOf(configPath: string): SourceSpec {

@@ -1,14 +1,16 @@
 /** The verb `weir classes watch`: follows a source from outside the daemon. */
 import {
   audit,
+  BehaviorSubject,
   concatMap,
   defer,
-  from,
   fromEvent,
   lastValueFrom,
   merge,
   NEVER,
+  type Observable,
   retry,
+  switchMap,
   takeUntil,
   timer,
 } from 'rxjs';
@@ -18,6 +20,7 @@ import { ask, RefusedError } from '../../control/client.js';
 import { usageError, WeirError } from '../../errors.js';
 import { controlSocket } from '../control-socket.js';
 import { printError, printJson, printText } from '../output.js';
+import { APPLY_TIMEOUT_MS } from './apply.js';
 import { targetOf } from './target.js';
 
 export interface WatchArguments {
@@ -29,13 +32,18 @@ export interface WatchArguments {
 
 interface Applied {
   readonly epoch: number;
-  readonly counts: Readonly<Record<'added' | 'removed' | 'moved' | 'changed', number>>;
+  readonly counts: Readonly<Record<'added' | 'removed' | 'moved' | 'changed' | 'settings', number>>;
+  readonly nextExpiryMs: number | null;
 }
 
 /** Changes that come together are applied together. */
 const GATHER_MS = 20;
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 30_000;
+/** What a timer can wait. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+/** Lines of one refusal: the same table may be wrong in every row. */
+const LINES_MAX = 10;
 
 /** Applies every change until SIGINT, SIGTERM or the end of `seconds`. Returns the exit code; throws WeirError. */
 export async function runWatch(name: string | undefined, options: WatchArguments): Promise<number> {
@@ -48,43 +56,78 @@ export async function runWatch(name: string | undefined, options: WatchArguments
     options.seconds === undefined ? NEVER : timer(secondsOf(options.seconds) * 1000),
   );
   const source = openSource(spec);
-  const changes$ = defer(() => source.changes$).pipe(
+  const follower = new Follower(socket, spec, options.json === true);
+  const applied$ = merge(
+    defer(() => source.changes$),
+    follower.expiry$,
+  ).pipe(
     audit(() => timer(GATHER_MS)),
-    concatMap(() => from(applyOnce(socket, spec, options.json === true))),
-    retry({
-      delay: (error: unknown, attempt) => {
-        if (error instanceof WeirError) printError(error.code, error.message);
-        else throw error;
-        return timer(Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 16), RETRY_MAX_MS));
-      },
-      resetOnSuccess: true,
-    }),
+    concatMap(() => follower.apply()),
+    retry({ delay: lost, resetOnSuccess: true }),
     takeUntil(end$),
   );
   try {
-    await lastValueFrom(changes$, { defaultValue: undefined });
+    await lastValueFrom(applied$, { defaultValue: undefined });
     return 0;
   } finally {
     await source.close();
   }
 }
 
-/** Prints what has changed, if anything has. What the daemon refuses is told, and the next change is waited for. */
-async function applyOnce(socket: string, source: SourceSpec, isJson: boolean): Promise<void> {
-  try {
-    const text = await ask(socket, '/classes/apply', { method: 'POST', body: { source } });
-    const applied = JSON.parse(text) as Applied;
-    const { added, removed, moved, changed } = applied.counts;
-    if (added + removed + moved + changed === 0) return;
-    if (isJson) await printJson(applied);
-    else
-      await printText(
-        `epoch ${applied.epoch}: ${added} added, ${removed} removed, ${moved} moved, ${changed} changed\n`,
-      );
-  } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    for (const line of error.lines) printError(error.code, line);
+class Follower {
+  /** Emits when an account expires. */
+  readonly expiry$: Observable<unknown>;
+  readonly #nextExpiryMs$ = new BehaviorSubject<number | null>(null);
+  readonly #socket: string;
+  readonly #source: SourceSpec;
+  readonly #isJson: boolean;
+  #lastRefusal = '';
+
+  constructor(socket: string, source: SourceSpec, isJson: boolean) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#isJson = isJson;
+    const waitMs = (atMs: number): number => Math.min(Math.max(0, atMs - Date.now()), TIMER_MAX_MS);
+    this.expiry$ = this.#nextExpiryMs$.pipe(
+      switchMap((atMs) => (atMs === null ? NEVER : timer(waitMs(atMs)))),
+    );
   }
+
+  /** Prints what has changed, if anything has. What the daemon refuses is told once, and the next change is waited for. */
+  async apply(): Promise<void> {
+    try {
+      const call = { method: 'POST', body: { source: this.#source }, timeoutMs: APPLY_TIMEOUT_MS } as const;
+      const applied = JSON.parse(await ask(this.#socket, '/classes/apply', call)) as Applied;
+      this.#lastRefusal = '';
+      if (applied.nextExpiryMs !== this.#nextExpiryMs$.value) this.#nextExpiryMs$.next(applied.nextExpiryMs);
+      if (Object.entries(applied.counts).every(([key, count]) => key === 'unchanged' || count === 0)) return;
+      if (this.#isJson) await printJson(applied);
+      else await printText(lineOf(applied));
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.#tell(error);
+    }
+  }
+
+  #tell({ code, lines }: RefusedError): void {
+    const text = lines.join('\n');
+    if (text === this.#lastRefusal) return;
+    this.#lastRefusal = text;
+    for (const line of lines.slice(0, LINES_MAX)) printError(code, line);
+    if (lines.length > LINES_MAX) printError(code, `and ${lines.length - LINES_MAX} more`);
+  }
+}
+
+function lineOf({ epoch, counts }: Applied): string {
+  const { added, removed, moved, changed } = counts;
+  return `epoch ${epoch}: ${added} added, ${removed} removed, ${moved} moved, ${changed} changed\n`;
+}
+
+/** Told, and tried again; what nobody foresaw ends the verb. */
+function lost(error: unknown, attempt: number): Observable<0> {
+  if (!(error instanceof WeirError)) throw error;
+  printError(error.code, error.message);
+  return timer(Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 16), RETRY_MAX_MS));
 }
 
 function secondsOf(text: string): number {
