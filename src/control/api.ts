@@ -228,8 +228,10 @@ function respondError(response: ServerResponse, error: unknown): void {
       error.code === 'E_CLASS' ? STATUS.notFound : STATUS.refused,
       error.code,
       error.message,
-      error instanceof ClassFaults
-        ? { lines: error.lines, exitCode: error.exitCode }
-        : { exitCode: error.exitCode },
+      {
+        ...(error instanceof ClassFaults ? { lines: error.lines } : {}),
+        // Of an asking verb, where it is not the common one.
+        ...(error.exitCode === 2 ? { exitCode: 2 } : {}),
+      },
     );
 }
