@@ -136,10 +136,16 @@ export class ClassFeed {
     return this.#inTurn(() => this.#apply(isForced, source));
   }
 
-  /** Reads everything again and publishes the difference, whatever the guard says: somebody asked for it by hand. */
+  /**
+   * Reads everything again and publishes it, also when nothing is new and whatever the guard says: somebody asked for it by
+   * hand.
+   */
   reload(): Promise<FeedResult> {
-    this.#options.source.invalidate();
-    return this.apply(true);
+    const { source } = this.#options;
+    return this.#inTurn(() => {
+      source.invalidate();
+      return this.#apply(true, source, true);
+    });
   }
 
   // ---- one at a time ------------------------------------------------------------------------------------
@@ -167,12 +173,12 @@ export class ClassFeed {
     return { tree, plan: { difference: changes, refusal: refused, nextExpiryMs, warnings } };
   }
 
-  async #apply(isForced: boolean, source: ClassSource): Promise<FeedResult> {
+  async #apply(isForced: boolean, source: ClassSource, always = false): Promise<FeedResult> {
     const { tree, plan } = await this.#read(source);
     if (plan.refusal !== null && !isForced)
       throw new WeirError('E_GUARD', `${source.label}: ${formatRefusal(plan.refusal)}`);
     const { epoch } = this.#options.current();
-    const isNew = !isEmpty(plan.difference);
+    const isNew = always || !isEmpty(plan.difference);
     const summary = isNew ? this.#options.publish(tree) : { epoch, added: 0, changed: 0, removed: 0 };
     if (isNew) this.#lastAppliedMs = Date.now();
     this.#appliedFrom = source.label;
