@@ -2,7 +2,8 @@
  * A generator that is not the bound: UDP frames to or from random subscribers, sent into a device.
  *
  *   blast DEVICE [--pps N] [--seconds S] [--size B] [--subscribers N] [--base 10.0.0.0] [--stride N]
- *         [--server 198.18.0.1] [--direction down|up] [--ports N] [--port P] [--queue-cpus 0,1] [--af-packet]
+ *         [--server 198.18.0.1] [--direction down|up] [--ports N] [--port P] [--queue-cpus 0,1]
+ *         [--af-packet [--train N] [--numbered]]
  *
  * Frames are made by the kernel ("live frames" of BPF_PROG_TEST_RUN, Linux 5.18; documented in
  * Documentation/bpf/bpf_prog_run.rst): an XDP program runs on recycled pages and redirects each into the device.
@@ -10,10 +11,14 @@
  * the sending CPU: CPU modulo queues. The peer must be ready for them: it has an XDP program or GRO on, and as
  * many queues as the device.
  *
+ * With --train, N frames in a row are of one flow; --numbered puts a number that rises from frame to frame and the time
+ * into each, by which `sink --order` and `sink --latency` know them.
+ *
  * `sent` counts frames handed to the device; what the device then drops is seen only by who counts at the far end.
  */
 #include "peer.h"
 #include "blast.h"
+#include "sink.h"
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -38,7 +43,8 @@ struct options {
 	double pps, seconds;
 	unsigned bytes;
 	struct blast_plan plan;
-	bool af_packet;
+	bool af_packet, numbered;
+	unsigned train;
 	int cpus[THREADS_MAX];
 	unsigned threads;
 };
@@ -59,19 +65,24 @@ struct sender {
 
 static void parse(int count, char **words, struct options *options)
 {
-	*options = (struct options){ .pps = 0, .seconds = 5, .bytes = 64, .threads = 1 };
+	*options = (struct options){ .pps = 0, .seconds = 5, .bytes = 64, .threads = 1, .train = 1 };
 	struct blast_plan *plan = &options->plan;
 	*plan = (struct blast_plan){ .base = 0x0a000000, .stride = 1, .subscribers = 1, .server = 0xc6120001,
 				     .ports = 1, .first_port = 20000 };
 	if (count < 2)
 		die("usage: blast DEVICE [--pps N] [--seconds S] [--size B] [--subscribers N] [--base A] [--stride N] "
-		    "[--server A] [--direction down|up] [--ports N] [--port P] [--queue-cpus 0,1] [--af-packet]");
+		    "[--server A] [--direction down|up] [--ports N] [--port P] [--queue-cpus 0,1] "
+		    "[--af-packet [--train N] [--numbered]]");
 	options->device = words[1];
 	for (int i = 2; i < count; i++) {
 		const char *name = words[i];
 
 		if (strcmp(name, "--af-packet") == 0) {
 			options->af_packet = true;
+			continue;
+		}
+		if (strcmp(name, "--numbered") == 0) {
+			options->numbered = true;
 			continue;
 		}
 		if (i + 1 == count)
@@ -95,6 +106,8 @@ static void parse(int count, char **words, struct options *options)
 			plan->ports = (uint32_t)number_of(name, value, 1, 40000);
 		else if (strcmp(name, "--port") == 0)
 			plan->first_port = (uint32_t)number_of(name, value, 1, 65535);
+		else if (strcmp(name, "--train") == 0)
+			options->train = (unsigned)number_of(name, value, 1, 1024);
 		else if (strcmp(name, "--queue-cpus") == 0)
 			options->threads = cpu_list(value, options->cpus);
 		else if (strcmp(name, "--direction") == 0 && strcmp(value, "up") == 0)
@@ -104,6 +117,10 @@ static void parse(int count, char **words, struct options *options)
 	}
 	if (plan->first_port + plan->ports > 65536)
 		die("--ports %u from --port %u pass 65535", plan->ports, plan->first_port);
+	if ((options->train > 1 || options->numbered) && !options->af_packet)
+		die("--train and --numbered need --af-packet");
+	if (options->numbered && options->threads > 1)
+		die("--numbered: one thread, for numbers rise from frame to frame");
 	plan->ifindex = device_index(options->device);
 }
 
@@ -189,9 +206,16 @@ static void next_subscriber(struct sender *sender)
 	put16(sender->frame + (plan->up ? 36 : 34), plan->first_port + (random & 0xffff) % plan->ports);
 }
 
-static void send_packets(struct sender *sender, unsigned frames)
+static void number_frame(struct sender *sender, uint64_t number, uint64_t now)
 {
-	const unsigned bytes = sender->options->bytes;
+	struct probe_payload payload = { .magic = htonl(PROBE_MAGIC), .sequence = htonl((uint32_t)number), .sent_ns = now };
+
+	memcpy(sender->frame + HEADER_BYTES, &payload, sizeof payload);
+}
+
+static void send_packets(struct sender *sender, unsigned frames, uint64_t now)
+{
+	const unsigned bytes = sender->options->bytes, train = sender->options->train;
 	unsigned count = 0;
 
 	for (; count < frames && count < PACKET_SLOTS / 2; count++) {
@@ -199,7 +223,11 @@ static void send_packets(struct sender *sender, unsigned frames)
 
 		if (__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) != TP_STATUS_AVAILABLE)
 			break;
-		next_subscriber(sender);
+		if ((sender->sent + count) % train == 0)
+			next_subscriber(sender);
+		/* From 1 on: a flow that nothing has come of yet is at 0. */
+		if (sender->options->numbered)
+			number_frame(sender, sender->sent + count + 1, now);
 		memcpy((uint8_t *)slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), sender->frame, bytes);
 		slot->tp_len = bytes;
 		__atomic_store_n(&slot->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
@@ -210,21 +238,37 @@ static void send_packets(struct sender *sender, unsigned frames)
 	sender->sent += count;
 }
 
+/*
+ * How many frames are due. As in blast.bpf.c, a thread that was held up makes good for a while at twice its rate, and
+ * leaves out what was due before: one burst of all that it owes would fill the rings of what is measured.
+ */
+static unsigned due_frames(const struct sender *sender, uint64_t *start_ns, uint64_t now)
+{
+	if (sender->gap_ns == 0)
+		return PACKET_SLOTS;
+	double behind_ns = (double)(now - *start_ns) - ((double)sender->sent - 1) * sender->gap_ns;
+	const double most = 2 * PACE_NS / sender->gap_ns + 1;
+
+	if (behind_ns > ARREARS_NS) {
+		*start_ns += (uint64_t)(behind_ns - ARREARS_NS);
+		behind_ns = ARREARS_NS;
+	}
+	const double due = behind_ns / sender->gap_ns;
+
+	return due < 1 ? 0 : due < most ? (unsigned)due : (unsigned)most;
+}
+
 static void run_packets(struct sender *sender)
 {
-	const uint64_t start_ns = now_ns();
+	uint64_t start_ns = now_ns();
 
 	open_packet(sender);
 	while (!stopped) {
-		uint64_t now = now_ns();
-		unsigned due = PACKET_SLOTS;
+		const uint64_t now = now_ns();
+		const unsigned due = due_frames(sender, &start_ns, now);
 
-		if (sender->gap_ns > 0) {
-			double late = (double)(now - start_ns) / sender->gap_ns + 1 - (double)sender->sent;
-			due = late < 1 ? 0 : late > PACKET_SLOTS ? PACKET_SLOTS : (unsigned)late;
-		}
 		if (due > 0)
-			send_packets(sender, due);
+			send_packets(sender, due, now);
 		if (sender->gap_ns > 0)
 			sleep_until_ns(now + PACE_NS);
 	}

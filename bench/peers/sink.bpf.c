@@ -20,6 +20,21 @@ struct {
 	__type(value, struct sink_count);
 } subscribers SEC(".maps");
 
+/* The last number of each subscriber. Not by CPU: the sender of a queue's frames may change its CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} numbers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sink_order);
+} order SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, LATENCY_BUCKETS);
@@ -42,6 +57,21 @@ static void count(void *map, __u32 key, __u64 bytes)
 		entry->packets++;
 		entry->bytes += bytes;
 	}
+}
+
+static void note_order(__u32 subscriber, __u32 number)
+{
+	__u32 key = 0, *last = bpf_map_lookup_elem(&numbers, &subscriber);
+	struct sink_order *entry = bpf_map_lookup_elem(&order, &key);
+
+	if (!last || !entry)
+		return;
+	entry->numbered++;
+	/* The difference, so that numbers may wrap. */
+	if ((__s32)(number - *last) > 0)
+		*last = number;
+	else
+		entry->late++;
 }
 
 static void note_latency(const struct probe_payload *probe)
@@ -79,7 +109,11 @@ int sink(struct xdp_md *ctx)
 		__u8 *at = data + (plan.up ? 26 : 30);
 		__u32 address = (__u32)bpf_ntohs(*(__u16 *)at) << 16 | bpf_ntohs(*(__u16 *)(at + 2));
 
-		count(&subscribers, (address - plan.base) / plan.stride, end - data);
+		__u32 subscriber = (address - plan.base) / plan.stride;
+
+		count(&subscribers, subscriber, end - data);
+		if (plan.order && data + 42 + sizeof *probe <= end && probe->magic == bpf_htonl(PROBE_MAGIC))
+			note_order(subscriber, bpf_ntohl(probe->sequence));
 	}
 	if (plan.probe_port && data + 42 + sizeof *probe <= end && *(__u16 *)(data + 36) == bpf_htons(plan.probe_port) &&
 	    probe->magic == bpf_htonl(PROBE_MAGIC))

@@ -2,9 +2,10 @@
  * Counts the packets that arrive on a device, and drops them.
  *
  *   sink DEVICE [--seconds S] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
- *        [--latency [PORT]] [--millis] [--skb]
+ *        [--order] [--latency [PORT]] [--millis] [--skb]
  *
- * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --millis
+ * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --order also how
+ * many numbered frames (see blast.c) came and how many of them after a later one of their subscriber, with --millis
  * the packets of every millisecond and when (CLOCK_MONOTONIC) the first began, so that a gap can be measured and set
  * against what else happened, and with --latency how long the probes (see probe.c) took from the sender's clock_gettime to this device, in
  * microseconds. That is read off by the XDP program, so no thread here has to be woken first or takes a CPU from
@@ -44,13 +45,17 @@ static void parse(int count, char **words, struct options *options)
 	struct sink_plan *plan = &options->plan;
 	if (count < 2)
 		die("usage: sink DEVICE [--seconds S] [--subscribers N] [--base A] [--stride N] [--direction down|up] "
-		    "[--latency [PORT]] [--millis] [--skb]");
+		    "[--order] [--latency [PORT]] [--millis] [--skb]");
 	options->device = words[1];
 	for (int i = 2; i < count; i++) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : "";
 
 		if (strcmp(name, "--skb") == 0) {
 			options->attach_flags = XDP_FLAGS_SKB_MODE;
+			continue;
+		}
+		if (strcmp(name, "--order") == 0) {
+			plan->order = 1;
 			continue;
 		}
 		if (strcmp(name, "--millis") == 0) {
@@ -77,6 +82,8 @@ static void parse(int count, char **words, struct options *options)
 		else if (strcmp(name, "--direction") != 0 || strcmp(value, "down") != 0)
 			die("%s %s: unknown", name, value);
 	}
+	if (plan->order && plan->subscribers == 0)
+		die("--order needs --subscribers");
 }
 
 /* Counting begins now; that is a constant of the program, as it is how many milliseconds there are to count. */
@@ -101,6 +108,8 @@ static struct bpf_object *load_program(const struct options *options)
 		die("sink.bpf.o: constants of another size");
 	if (options->plan.subscribers > 0)
 		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "subscribers"), options->plan.subscribers);
+	if (options->plan.order)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "numbers"), options->plan.subscribers);
 	if (options->plan.millis > 0)
 		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "millis"), options->plan.millis);
 	if (bpf_object__load(object) != 0)
@@ -131,6 +140,20 @@ static void print_subscribers(int map, unsigned subscribers)
 		}
 		printf("]");
 	}
+}
+
+static void print_order(int map)
+{
+	struct sink_order sum = { 0, 0 }, *one = (struct sink_order *)per_cpu;
+	uint32_t key = 0;
+
+	if (bpf_map_lookup_elem(map, &key, one) != 0)
+		die("order: %s", strerror(errno));
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		sum.numbered += one[cpu].numbered;
+		sum.late += one[cpu].late;
+	}
+	printf(",\"numbered\":%llu,\"late\":%llu", (unsigned long long)sum.numbered, (unsigned long long)sum.late);
 }
 
 /* The least number of microseconds that a share of the probes did not pass. */
@@ -226,6 +249,8 @@ int main(int count, char **words)
 	printf("]");
 	if (options.plan.subscribers > 0)
 		print_subscribers(bpf_object__find_map_fd_by_name(object, "subscribers"), options.plan.subscribers);
+	if (options.plan.order)
+		print_order(bpf_object__find_map_fd_by_name(object, "order"));
 	if (options.plan.millis > 0)
 		print_millis(bpf_object__find_map_fd_by_name(object, "millis"), &options.plan);
 	if (options.plan.probe_port > 0)

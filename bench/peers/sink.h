@@ -6,7 +6,7 @@
 
 /* Latencies are counted by the microsecond; the last entry takes all that are longer. */
 #define LATENCY_BUCKETS 65536
-/* Begins the payload of a probe, in network order: "weir". */
+/* Begins the payload of a probe and of a numbered frame, in network order: "weir". */
 #define PROBE_MAGIC 0x77656972
 
 struct probe_payload {
@@ -24,12 +24,19 @@ struct sink_count {
 	__u64 bytes;
 };
 
+struct sink_order {
+	__u64 numbered;
+	/* Came after one of a higher number of the same subscriber, or a second time. */
+	__u64 late;
+};
+
 struct sink_plan {
 	__u32 base; /* first subscriber, host order */
 	__u32 stride;
 	__u32 subscribers; /* 0: not counted one by one */
 	__u32 up; /* 1: the subscriber is the source */
 	__u32 probe_port; /* UDP port of probes; 0: none */
+	__u32 order; /* 1: whether each subscriber's numbered frames come in their order */
 	__u32 millis; /* milliseconds counted one by one; 0: none */
 	__u64 start_ns; /* CLOCK_MONOTONIC when the first of them begins */
 };

@@ -6,15 +6,13 @@
  * The sender sleeps between frames (AF_PACKET), so on a machine of two CPUs the daemon still finds one. The sink is an
  * XDP program: it counts without a thread that would have to be woken, and tells every millisecond from the next.
  */
-import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from './daemon-lab.js';
-import { inNamespace, packageRoot, startInNamespace } from './namespaces.js';
+import { inNamespace } from './namespaces.js';
+import { Program } from './program.js';
 
 /** Frames that were still on their way when the sender ended have arrived by then. */
 const SETTLE_MS = 300;
-const READY_MS = 10_000;
 const NS_PER_MS = 1e6;
 
 export interface LoadOptions {
@@ -43,11 +41,11 @@ export function monotonicNs(): number {
 
 export class Load {
   readonly #lab: Lab;
-  readonly #sink: Peer;
-  readonly #blast: Peer;
+  readonly #sink: Program;
+  readonly #blast: Program;
   readonly #droppedBefore: number;
 
-  private constructor(lab: Lab, sink: Peer, blast: Peer, droppedBefore: number) {
+  private constructor(lab: Lab, sink: Program, blast: Program, droppedBefore: number) {
     this.#lab = lab;
     this.#sink = sink;
     this.#blast = blast;
@@ -57,10 +55,10 @@ export class Load {
   /** Resolves when frames are on their way. The load ends by itself after its seconds. */
   static async start(lab: Lab, { pps, seconds, subscribers, cpus = '0' }: LoadOptions): Promise<Load> {
     const sinkSeconds = String(Math.ceil(seconds) + 3);
-    const sink = new Peer(lab.subscriber, 'sink', ['sub0', '--millis', '--seconds', sinkSeconds]);
+    const sink = new Program(lab.subscriber, 'sink', ['sub0', '--millis', '--seconds', sinkSeconds]);
     await sink.ready();
     const before = sentAndDropped(lab.internet, 'net0');
-    const blast = new Peer(lab.internet, 'blast', [
+    const blast = new Program(lab.internet, 'blast', [
       ...['net0', '--af-packet', '--direction', 'down', '--size', '64', '--ports', '1000'],
       ...['--pps', String(pps), '--seconds', String(seconds), '--subscribers', String(subscribers)],
       ...['--queue-cpus', cpus],
@@ -109,42 +107,4 @@ export function sentAndDropped(namespace: string, device: string): number {
   const text = inNamespace(namespace, 'ip', ['-s', '-j', 'link', 'show', 'dev', device]);
   const [{ stats64 }] = JSON.parse(text) as [{ stats64: { tx: { dropped: number } } }];
   return stats64.tx.dropped;
-}
-
-/** A program of bench/peers in a namespace. */
-class Peer {
-  readonly #name: string;
-  readonly #child: ChildProcess;
-  readonly #ended: Promise<void>;
-  #output = '';
-  #errors = '';
-
-  constructor(namespace: string, name: string, words: readonly string[]) {
-    this.#name = name;
-    const path = join(packageRoot(), 'bench', 'peers', 'build', name);
-    this.#child = startInNamespace(namespace, path, words);
-    this.#child.stdout!.on('data', (part) => (this.#output += part));
-    this.#child.stderr!.on('data', (part) => (this.#errors += part));
-    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-  }
-
-  /** Throws when the program has not said that it is ready. */
-  async ready(): Promise<void> {
-    const endMs = performance.now() + READY_MS;
-    while (!this.#errors.includes('ready')) {
-      if (this.#child.exitCode !== null || performance.now() > endMs)
-        throw new Error(`${this.#name} is not ready: ${this.#errors}`);
-      await sleep(10);
-    }
-  }
-
-  stop(): void {
-    this.#child.kill('SIGTERM');
-  }
-
-  async result(): Promise<unknown> {
-    await this.#ended;
-    if (this.#output === '') throw new Error(`${this.#name}: ${this.#errors}`);
-    return JSON.parse(this.#output);
-  }
 }

@@ -1,0 +1,142 @@
+/**
+ * A user database of many subscribers, and a load of numbered frames for all of them.
+ *
+ *     internet [net0] blast ──▶ [out0] weir [in0] ──▶ [sub0] sink, subscribers
+ *
+ * Frames come in short trains of one flow, because two frames that are far apart would keep their order by chance. The sink
+ * knows each by its number, counts for each subscriber, and reads off how long each was on its way.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { openStore } from '../../classes/stores/open.js';
+import type { Lab } from './daemon-lab.js';
+import { sentAndDropped } from './fail-open-load.js';
+import { Program } from './program.js';
+
+const PER_SITE = 1024;
+const TRAIN = 8;
+const FIRST_PORT = 20_000;
+const SETTLE_MS = 300;
+
+// ---- the database -----------------------------------------------------------------------------------------
+
+/** Fills a new SQLite file: three levels, one address each from 10.0.0.0 on, and rates that hold nobody back. */
+export async function fillDatabase(path: string, subscribers: number): Promise<void> {
+  const store = openStore(`sqlite:${path}`);
+  await store.createSchema();
+  await store.close();
+  const database = new Database(path);
+  try {
+    database.transaction(() => fill(database, subscribers))();
+  } finally {
+    database.close();
+  }
+}
+
+function fill(database: Database.Database, subscribers: number): void {
+  const [plan, site, subscriber, address] = [
+    "INSERT INTO plans (id, down_rate, down_ceil, up_rate, up_ceil) VALUES (?, ?, '100mbit', '1mbit', '100mbit')",
+    'INSERT INTO sites (id, parent, down_rate, up_rate) VALUES (?, ?, ?, ?)',
+    'INSERT INTO subscribers (id, site, plan) VALUES (?, ?, ?)',
+    'INSERT INTO addresses (address, subscriber) VALUES (?, ?)',
+  ].map((text) => database.prepare(text));
+  plan!.run('small', '1mbit');
+  plan!.run('large', '2mbit');
+  site!.run('uplink', null, '100gbit', '100gbit');
+  for (let i = 0; i < subscribers; i++) {
+    const of = `s${Math.floor(i / PER_SITE)}`;
+    if (i % PER_SITE === 0) site!.run(of, 'uplink', '4gbit', '4gbit');
+    subscriber!.run(idOf(i), of, 'small');
+    address!.run(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, idOf(i));
+  }
+}
+
+export function idOf(subscriber: number): string {
+  return `u${subscriber}`;
+}
+
+// ---- the load ---------------------------------------------------------------------------------------------
+
+export interface NumberedOptions {
+  readonly pps: number;
+  readonly seconds: number;
+  readonly subscribers: number;
+  readonly bytes: number;
+}
+
+export interface NumberedResult {
+  /** Frames that the sender's device has taken, and that the sink has seen. */
+  readonly sent: number;
+  readonly received: number;
+  /** Frames whose number the sink could read; all of them. */
+  readonly numbered: number;
+  /** Frames that came after a later one of their subscriber, or twice. */
+  readonly late: number;
+  /** Frames that the sender's own device dropped: they never were on the wire. */
+  readonly senderDrops: number;
+  readonly subscriberPackets: readonly number[];
+  readonly subscriberBytes: readonly number[];
+  readonly milliPackets: readonly number[];
+  readonly startNs: number;
+  readonly latencyUs: {
+    readonly p50: number;
+    readonly p99: number;
+    readonly p999: number;
+    readonly max: number;
+  };
+}
+
+/** A load that ends by itself after its seconds. */
+export class NumberedLoad {
+  readonly #lab: Lab;
+  readonly #sink: Program;
+  readonly #blast: Program;
+  readonly #droppedBefore: number;
+
+  private constructor(lab: Lab, sink: Program, blast: Program) {
+    this.#lab = lab;
+    this.#sink = sink;
+    this.#blast = blast;
+    this.#droppedBefore = sentAndDropped(lab.internet, 'net0');
+  }
+
+  /** Resolves when frames are on their way. */
+  static async start(lab: Lab, options: NumberedOptions): Promise<NumberedLoad> {
+    const { pps, seconds, subscribers, bytes } = options;
+    const sink = new Program(lab.subscriber, 'sink', [
+      ...[
+        'sub0',
+        '--subscribers',
+        String(subscribers),
+        '--order',
+        '--millis',
+        '--latency',
+        String(FIRST_PORT),
+      ],
+      ...['--seconds', String(Math.ceil(seconds) + 3)],
+    ]);
+    await sink.ready();
+    const load = new NumberedLoad(
+      lab,
+      sink,
+      new Program(lab.internet, 'blast', [
+        ...['net0', '--af-packet', '--numbered', '--train', String(TRAIN), '--direction', 'down'],
+        ...['--size', String(bytes), '--ports', '2', '--port', String(FIRST_PORT)],
+        ...['--pps', String(pps), '--seconds', String(seconds), '--subscribers', String(subscribers)],
+        ...['--queue-cpus', '0'],
+      ]),
+    );
+    await sleep(SETTLE_MS);
+    return load;
+  }
+
+  /** Waits for the end of the load and compares both ends. */
+  async end(): Promise<NumberedResult> {
+    const { sent } = (await this.#blast.result()) as { sent: number };
+    await sleep(SETTLE_MS);
+    this.#sink.stop();
+    const { packets, ...seen } = (await this.#sink.result()) as NumberedResult & { packets: number };
+    const senderDrops = sentAndDropped(this.#lab.internet, 'net0') - this.#droppedBefore;
+    return { ...seen, senderDrops, sent: sent - senderDrops, received: packets };
+  }
+}
