@@ -17,7 +17,7 @@ import {
   treeOf,
 } from './compile.js';
 import { addressPlace, readAddress, takenBy, unknownSubscriber } from './compile-addresses.js';
-import { classOf, expiryOf, idOf, RowProblems, RowReader } from './compile-rows.js';
+import { classOf, expiryOf, idOf, type Plan, RowProblems, RowReader } from './compile-rows.js';
 import { DirectionTable } from './direction-table.js';
 import {
   CLASSES_MAX,
@@ -30,7 +30,7 @@ import {
 } from './model.js';
 import { comparePrefixes } from './overlap.js';
 import type { RecordRow, RecordSet, SubscriberPatch } from './records.js';
-import { checkAssured, NO_PARENT, warnOfCeil } from './structure.js';
+import { checkAssured, NO_PARENT, SilentRoots, warnOfCeil } from './structure.js';
 import { quoted } from './units.js';
 
 /** Rows read into one table of directions before a fresh one is made of those in use: bounds what changes leave behind. */
@@ -221,6 +221,9 @@ class PatchReader {
     expiries: new Map(),
     owners: new Map(),
   };
+  readonly #silent = { down: new SilentRoots('down'), up: new SilentRoots('up') };
+  /** by row */
+  readonly #planOfSilent = new Map<number, Plan | null>();
 
   constructor(snapshot: Snapshot, directions: DirectionTable, touched: ReadonlySet<string>, nowMs: number) {
     this.#snapshot = snapshot;
@@ -236,6 +239,7 @@ class PatchReader {
     for (const [id, { row, index }] of rows) {
       if (!this.#changes.expired.has(id)) this.#readClass(row, id, index, matches.get(id));
     }
+    this.#reportSilent();
     this.#reader.finish('subscribers');
     this.#checkSums();
     this.#checkDefault();
@@ -328,9 +332,16 @@ class PatchReader {
       const above = site === NO_PARENT ? NO_PARENT : limiter[site]!;
       const assuredAbove = site === NO_PARENT ? NO_PARENT : assurer[site]!;
       checkAssured(sites, spec, index, assuredAbove, name, this.problems);
-      warnOfCeil(sites, spec, index, above, name, this.problems);
+      if (this.#silent[name].take(spec, index)) this.#planOfSilent.set(index, rates.plan);
+      else warnOfCeil(sites, spec, index, above, name, this.problems);
     }
     this.problems.planOf = () => null;
+  }
+
+  #reportSilent(): void {
+    this.problems.planOf = (index) => this.#planOfSilent.get(index) ?? null;
+    this.#silent.down.report(this.problems);
+    this.#silent.up.report(this.problems);
   }
 
   #checkSums(): void {

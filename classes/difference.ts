@@ -229,7 +229,8 @@ export function formatDifference(difference: Difference): string {
   for (const spec of difference.added) lines.push(`+ ${formatClass(spec)}`);
   if (difference.settings.length > 0) lines.push(`~ all classes: ${formatChanges(difference.settings)}`);
   const counts = countsOf(difference);
-  const settings = counts.settings === 0 ? '' : `, ${counts.settings} settings changed`;
+  const noun = counts.settings === 1 ? 'setting' : 'settings';
+  const settings = counts.settings === 0 ? '' : `, ${counts.settings} ${noun} changed`;
   lines.push(
     `${counts.added} added, ${counts.removed} removed, ${counts.moved} moved, ${counts.changed} changed, ` +
       `${counts.unchanged} unchanged${settings}`,

@@ -7,7 +7,7 @@
  */
 import type { ClassSpec, PrefixSpec } from './model.js';
 import type { ProblemList } from './problems.js';
-import { quoted } from './units.js';
+import { classLabel } from './structure.js';
 
 /** A prefix that is the nearest one around `count` prefixes of other classes. */
 export interface Overlap {
@@ -33,8 +33,8 @@ export function findOverlaps(classes: readonly ClassSpec[]): Overlap[] {
 export function warnOfOverlaps(classes: readonly ClassSpec[], problems: ProblemList): void {
   for (const { classIndex, prefix, count, inner, innerIndex } of findOverlaps(classes)) {
     const others = count === 1 ? '' : ` and ${count - 1} more prefixes of other classes`;
-    const whose = quoted(classes[innerIndex]!.id);
-    const message = `${prefix.text} contains ${inner.text} of class ${whose}${others}; there the longer prefix wins`;
+    const whose = classLabel(classes, innerIndex);
+    const message = `${prefix.text} contains ${inner.text} of ${whose}${others}; there the longer prefix wins`;
     problems.classWarning(classes[classIndex]!.id, classIndex, 'match', message);
   }
 }

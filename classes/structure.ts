@@ -154,7 +154,7 @@ export interface UpperClasses {
 /**
  * Warns of rates that cannot all be kept in one direction. A class that leaves the direction out is passed over:
  * its children's claims are held against the nearest ancestor that has it. `strict` makes an assured rate that is above
- * the nearest one on the way to the root an error; it does not count for the sums then.
+ * the nearest one on the way to the root an error; it does not count for the sums then. So it makes a leaf that can never send.
  */
 export function warnOfRates(
   classes: ReadClasses,
@@ -167,6 +167,8 @@ export function warnOfRates(
   const limiter = new Int32Array(classes.length).fill(NO_PARENT);
   const assurer = new Int32Array(classes.length).fill(NO_PARENT);
   const claimedBps = new Float64Array(classes.length);
+  const isInner = strict ? markInnerClasses(parentOf) : null;
+  const silent = new SilentRoots(name);
   for (const index of order) {
     const spec = classes[index]!;
     const direction = spec[name];
@@ -180,8 +182,10 @@ export function warnOfRates(
     const kept = !strict || checkAssured(classes, spec, index, assuredAbove, name, problems);
     // The rate of a direction that could not be read is NaN; the other claims still count.
     if (kept && above !== NO_PARENT && direction.rateBps > 0) claimedBps[above]! += direction.rateBps;
+    if (isInner?.[index] === 0 && silent.take(spec, index)) continue;
     warnOfCeil(classes, spec, index, above, name, problems);
   }
+  silent.report(problems);
   for (const index of order) {
     const spec = classes[index]!;
     const direction = spec[name];
@@ -190,6 +194,33 @@ export function warnOfRates(
     problems.classWarning(spec.id, index, `${name}.rate`, message);
   }
   return { limiter, assurer };
+}
+
+/** Leaves without a parent that assure nothing in one direction: HTB sends nothing for them. One mistake, however many. */
+export class SilentRoots {
+  readonly #name: 'down' | 'up';
+  #first: { readonly spec: ClassSpec; readonly index: number } | null = null;
+  #count = 0;
+
+  constructor(name: 'down' | 'up') {
+    this.#name = name;
+  }
+
+  /** True if the leaf is one; it will be reported then. */
+  take(spec: ClassSpec, index: number): boolean {
+    if (spec.parent !== null || spec[this.#name]?.rateBps !== 0) return false;
+    this.#first ??= { spec, index };
+    this.#count++;
+    return true;
+  }
+
+  report(problems: ProblemList): void {
+    if (this.#first === null) return;
+    const { spec, index } = this.#first;
+    const more = this.#count === 1 ? '' : ` (here and in ${this.#count - 1} more)`;
+    const message = `nothing is assured and a root has nobody to borrow from: it would never send${more}; give a rate, or a parent`;
+    problems.classError(spec.id, index, `${this.#name}.rate`, message);
+  }
 }
 
 /** False, and reported, if the class assures more than `classes[assuredAbove]` has to lend. */

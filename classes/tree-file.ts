@@ -53,9 +53,18 @@ export function readText(path: string): string | null {
     const bytes = readFileSync(path);
     return isUtf8(bytes) ? bytes.toString('utf8') : null;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError('E_CLASSES_READ', `${path}: cannot read the class tree: ${reason}`, cause);
+    throw usageError('E_CLASSES_READ', `${path}: ${readFault(cause)}`, cause);
   }
+}
+
+/** The system's own message repeats the path. */
+function readFault(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : '';
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EISDIR') return 'is a folder, not a file';
+  if (code === 'EACCES') return 'may not be read: permission denied';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return `cannot be read: ${reason.replace(/^\w+: /, '').replace(/, \w+(?: '.*')?$/s, '')}`;
 }
 
 function readJson(text: string, options: CheckOptions): TreeResult {

@@ -80,8 +80,12 @@ function readRows(files: LibreqosFiles, circuits: CircuitReader, problems: Forma
     });
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    const message = error.code === 'CSV_QUOTE_NOT_CLOSED' ? 'a quote is not closed' : error.message;
-    problems.error({ place: files.csvName }, '', message.replace(/\s+/g, ' '));
+    // Of a quote that is not closed the parser tells where it opens; the rest of the file is in it.
+    const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED';
+    const row = /at line (\d+)/.exec(error.message)?.[1];
+    const place = row === undefined ? files.csvName : `${files.csvName} row ${row}`;
+    const message = isOpen ? 'a quote is opened and never closed' : error.message;
+    problems.error({ place }, '', message.replace(/\s+/g, ' '));
     return;
   }
   if (!hasHeader) problems.error({ place: files.csvName }, '', 'is empty; it needs a header row at least');

@@ -98,9 +98,10 @@ class TcWriter {
       match.map((prefix) => ({ prefix, minor: this.#minors.get(id)!, classId: id })),
     );
     const filters = filterLines(device, name === 'down' ? 'dst' : 'src', kind, targets);
-    if (filters.overfull !== null) {
+    // What does not fit on the one device does not fit on the other; that is one fault.
+    if (filters.overfull !== null && name === 'down') {
       const { prefix, classId } = filters.overfull;
-      const message = `${prefix.text} is one prefix more than the ${BUCKET_MAX} u32 can hold so close together; use flower`;
+      const message = `${prefix.text} is one prefix more than the ${BUCKET_MAX} that u32 keeps in a bucket, on ${device}; use --filter flower`;
       this.#problems.error({ classId }, 'match', message);
     }
     for (const line of filters.lines) lines.push(line);

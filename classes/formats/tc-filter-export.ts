@@ -3,6 +3,7 @@
  * themselves keep the tree's order, so that reading them gives it back.
  */
 import type { PrefixSpec } from '../prefix.js';
+import { type HashNode, type HashTable, isTable, spreadGroups } from './tc-hash.js';
 
 export interface Target {
   readonly prefix: PrefixSpec;
@@ -13,11 +14,9 @@ export interface Target {
 
 export type FilterKind = 'flower' | 'u32';
 
-/** More prefixes of one length than this are spread over a hash table; the kernel would go through a list one by one. */
-const LIST_MAX = 32;
-/** What one bucket of u32 can number. */
+/** What one list or one bucket of u32 can number. */
 export const BUCKET_MAX = 2048;
-const HASH_BITS = 8;
+const TABLE_BUCKETS = 256;
 /** Where the address stands in a packet, in bytes from the IP header. */
 const OFFSETS = { dst: { 4: 16, 6: 24 }, src: { 4: 12, 6: 8 } } as const;
 /** IPv6 prefixes come after all IPv4 ones; a pref belongs to one protocol. */
@@ -45,10 +44,10 @@ export function filterLines(
     else sameLength.push({ ...target, at });
   });
   const writer = new FilterWriter(device, side);
-  for (const [pref, sameLength] of [...byPref].sort((a, b) => a[0] - b[0])) {
-    if (kind === 'flower') writer.flower(pref, sameLength);
-    else writer.u32(pref, sameLength);
-  }
+  const prefs = [...byPref.keys()].sort((a, b) => a - b);
+  const groups = prefs.map((pref) => byPref.get(pref)!);
+  if (kind === 'flower') groups.forEach((group, at) => void writer.flower(prefs[at]!, group));
+  else spreadGroups(groups).forEach((node, at) => void writer.u32(prefs[at]!, groups[at]![0]!.prefix, node));
   return { lines: [...writer.tables, ...writer.matches], overfull: writer.overfull };
 }
 
@@ -78,33 +77,28 @@ class FilterWriter {
     }
   }
 
-  u32(pref: number, targets: readonly Placed[]): void {
-    const { family, length } = targets[0]!.prefix;
-    if (targets.length <= LIST_MAX || length === 0) {
-      this.#fill(pref, targets, () => '');
-      return;
-    }
-    const table = (++this.#tables).toString(16);
-    const { word, bits, shift } = hashPart(length);
-    const mask = (2 ** bits - 1) * 2 ** shift;
-    const at = OFFSETS[this.#side][family] + 4 * word;
-    this.tables.push(this.#line(family, pref, `handle ${table}: u32 divisor ${2 ** HASH_BITS}`));
-    const hashkey = `hashkey mask 0x${mask.toString(16).padStart(8, '0')} at ${at}`;
-    this.tables.push(this.#line(family, pref, `u32 match u32 0 0 at ${at} ${hashkey} link ${table}:`));
-    this.#fill(pref, targets, ({ words }) => {
-      const bucket = (words[word]! >>> shift) & (2 ** bits - 1);
-      return `ht ${table}:${bucket.toString(16)}: `;
-    });
+  /** `like`: one of the prefixes below the node. */
+  u32(pref: number, like: PrefixSpec, node: HashNode<Placed>, bucket = ''): void {
+    if (isTable(node)) this.#table(pref, like, node, bucket);
+    else this.#list(pref, node, bucket);
   }
 
-  #fill(pref: number, targets: readonly Placed[], bucketOf: (prefix: PrefixSpec) => string): void {
-    const counts = new Map<string, number>();
-    for (const target of targets) {
-      const { prefix, minor, at } = target;
-      const bucket = bucketOf(prefix);
-      const count = (counts.get(bucket) ?? 0) + 1;
-      counts.set(bucket, count);
-      if (count > BUCKET_MAX) this.overfull ??= target;
+  #table(pref: number, like: PrefixSpec, { window, buckets }: HashTable<Placed>, bucket: string): void {
+    const { family } = like;
+    const table = (++this.#tables).toString(16);
+    const at = OFFSETS[this.#side][family] + 4 * window.word;
+    const mask = (2 ** window.bits - 1) * 2 ** window.shift;
+    const hashkey = `hashkey mask 0x${mask.toString(16).padStart(8, '0')} at ${at}`;
+    this.tables.push(this.#line(family, pref, `handle ${table}: u32 divisor ${TABLE_BUCKETS}`));
+    this.tables.push(
+      this.#line(family, pref, `u32 ${bucket}match u32 0 0 at ${at} ${hashkey} link ${table}:`),
+    );
+    for (const [number, node] of buckets) this.u32(pref, like, node, `ht ${table}:${number.toString(16)}: `);
+  }
+
+  #list(pref: number, targets: readonly Placed[], bucket: string): void {
+    if (targets.length > BUCKET_MAX) this.overfull ??= targets[BUCKET_MAX]!;
+    for (const { prefix, minor, at } of targets) {
       const match = `match ${prefix.family === 4 ? 'ip' : 'ip6'} ${this.#side} ${withLength(prefix)}`;
       this.matches[at] = this.#line(prefix.family, pref, `u32 ${bucket}${match} flowid 1:${minor}`);
     }
@@ -114,13 +108,6 @@ class FilterWriter {
     const protocol = family === 4 ? 'ip' : 'ipv6';
     return `filter add dev ${this.#device} parent 1: protocol ${protocol} pref ${pref} ${rest}`;
   }
-}
-
-/** The last bits of a prefix of this length, as many as a table has buckets for, that lie in one word of the address. */
-function hashPart(length: number): { word: number; bits: number; shift: number } {
-  const word = (length - 1) >> 5;
-  const bitsInWord = length - 32 * word;
-  return { word, bits: Math.min(HASH_BITS, bitsInWord), shift: 32 - bitsInWord };
 }
 
 function withLength({ text, family }: PrefixSpec): string {

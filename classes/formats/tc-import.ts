@@ -28,6 +28,7 @@ export function readTc(scripts: readonly TcScript[], devices: TcDevices = 'auto'
   const reader = new TcReader(problems);
   for (const { name, text } of scripts) reader.read(name, text);
   const roles = findRoles(reader.devices, devices, problems);
+  warnOfOneWay(roles, problems);
   const down = roles.down === null ? null : sideOf(roles.down, 'dst', problems);
   const up = roles.up === null ? null : sideOf(roles.up, 'src', problems);
   const assembly = new Assembly(pairClasses(down, up), down, up, problems);
@@ -97,6 +98,15 @@ function guessRoles(shaped: readonly TcDevice[], problems: FormatProblems): Role
   const message = `the filters do not tell which of ${names} goes toward the subscribers; name the devices of both directions`;
   problems.error(null, 'device', message);
   return NO_ROLES;
+}
+
+/** With one device alone nothing is said of the other direction, and a class without a direction has no limit there. */
+function warnOfOneWay({ down, up }: Roles, problems: FormatProblems): void {
+  const only = down ?? up;
+  if (only === null || (down !== null && up !== null) || problems.errorCount > 0) return;
+  const [shaped, free] = down === null ? ['up', 'down'] : ['down', 'up'];
+  const message = `only ${only.name} has an htb, and that is for ${shaped}: in the direction ${free} nothing is limited`;
+  problems.warning({ place: only.root!.place }, 'device', message);
 }
 
 class Assembly {

@@ -1,5 +1,5 @@
 /** Which files a path stands for, by its ending, and how they become a class tree. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { usageError } from '../../src/errors.js';
 import type { FormatResult } from '../formats/result.js';
@@ -27,6 +27,8 @@ export interface FileSet {
 
 /** The files of a path, told by its ending. Throws a usage error, E_CLASSES_FORMAT, for one that is not known. */
 export function filesOf(path: string): FileSet {
+  if (path === '')
+    throw usageError('E_CLASSES_FORMAT', "the name of the file is empty; give one, as in 'file:tree.yaml'");
   switch (extname(path).toLowerCase()) {
     case '.json':
     case '.yaml':
@@ -39,6 +41,8 @@ export function filesOf(path: string): FileSet {
     case '.sh':
       return { format: 'tc', paths: [path] };
     default:
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+        throw usageError('E_CLASSES_FORMAT', `${path}: is a folder, not a file`);
       throw usageError(
         'E_CLASSES_FORMAT',
         `${path}: classes come from a tree file (.json, .yaml, .yml), LibreQoS's ShapedDevices.csv (.csv) or a script of tc (.tc, .batch, .sh)`,
@@ -58,12 +62,19 @@ export async function readFiles(
 ): Promise<TreeResult> {
   switch (format) {
     case 'tree':
-      return loadClassTreeFile(paths[0]!, checkOf(options));
+      return readTreeFile(paths[0]!, options);
     case 'libreqos':
       return readLibreqosFiles(paths[0]!, paths[1] ?? null, options);
     case 'tc':
       return readTcFiles(paths, options);
   }
+}
+
+/** What is wrong with it stands in the file. */
+function readTreeFile(path: string, options: ReadOptions): TreeResult {
+  const { tree, problems } = loadClassTreeFile(path, checkOf(options));
+  const place = ({ classId }: Problem): string => (classId === null ? path : `${path}: class '${classId}'`);
+  return { tree, problems: problems.map((problem) => ({ ...problem, place: place(problem) })) };
 }
 
 // The readers of foreign formats are loaded when they are needed: a daemon on a database starts without them.

@@ -21,11 +21,12 @@ export interface OpenOptions extends ReadOptions {
  */
 export function openSource(spec: SourceSpec, options: OpenOptions = {}): ClassSource {
   const { url, queries } = spec;
-  if (url.startsWith('file:')) return new FileSource(url.slice('file:'.length), options, options.watch);
+  if (/^file:/i.test(url)) return new FileSource(url.slice('file:'.length), options, options.watch);
   if (isStoreUrl(url)) return new StoreSource(openStore(url, queries));
   // What is not a scheme may hold a password, so no more than the scheme is repeated.
   const scheme = /^[a-z][a-z0-9+.-]{0,20}:/i.exec(url)?.[0] ?? null;
-  const fault = scheme === null ? 'has no scheme' : `begins with ${quoted(scheme)}`;
+  const nameless = url === '' ? 'is empty' : 'has no scheme';
+  const fault = scheme === null ? nameless : `begins with ${quoted(scheme)}`;
   throw usageError(
     'E_SOURCE',
     `the source of the classes ${fault}; known are file:PATH, sqlite:PATH and postgres://USER@HOST/DATABASE`,

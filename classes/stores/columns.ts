@@ -19,15 +19,24 @@ export function checkColumns(place: string, table: RecordTable, names: readonly 
   const { required, optional } = RECORD_COLUMNS[table];
   const known = new Set([...required, ...optional]);
   const fail = (message: string) => new WeirError('E_STORE_SCHEMA', `${place}: ${message}`);
-  const seen = new Set<string>();
-  for (const name of names) {
-    const key = `column ${printableKey(name)}`;
-    if (!known.has(name)) throw fail(`${key} ${unknownKeyMessage(name, known).replace(' key', ' column')}`);
-    if (seen.has(name)) throw fail(`${key} is returned twice`);
-    seen.add(name);
-  }
-  const missing = required.find((name) => !seen.has(name));
-  if (missing !== undefined) throw fail(`column ${missing} is missing`);
+  const unknown = names.find((name) => !known.has(name));
+  const stranger = unknown === undefined ? null : `column ${printableKey(unknown)}`;
+  const missing = required.find((name) => !names.includes(name));
+  // The one may be the other by a wrong name.
+  if (missing !== undefined)
+    throw fail(
+      `column ${missing} is missing${stranger === null ? '' : `; ${stranger} is not a known column`}`,
+    );
+  if (unknown !== undefined) throw fail(`${stranger} ${unknownColumnMessage(unknown, known)}`);
+  const twice = names.find((name, at) => names.indexOf(name) < at);
+  if (twice !== undefined) throw fail(`column ${twice} is returned twice`);
+}
+
+/** Most columns have a direction, which is easily forgotten: `rate` is not far from `site`, but means `down_rate`. */
+function unknownColumnMessage(name: string, known: ReadonlySet<string>): string {
+  const directed = `down_${name.toLowerCase()}`;
+  if (known.has(directed)) return `is not a known column; did you mean '${directed}'?`;
+  return unknownKeyMessage(name, known).replace(' key', ' column');
 }
 
 export const EMPTY_RECORDS: RecordSet = {

@@ -12,6 +12,12 @@ const CODES: Readonly<Record<Task, string>> = {
   write: 'E_STORE_WRITE',
 };
 
+/** Of a mapped query. */
+export const WOULD_WRITE = 'would write, but weir only reads with it; it must be a SELECT';
+
+/** What the driver says when the server asks for a password and it has none. */
+const NO_PASSWORD = /client password must be/;
+
 /** Where a fault was found: the store's label, and the table or query if it is about one. */
 export interface Place {
   readonly label: string;
@@ -28,7 +34,8 @@ interface Judged {
 export function storeFault(cause: unknown, place: Place): WeirError {
   if (cause instanceof WeirError && cause.message.startsWith(place.label)) return cause;
   const { code, message } = judge(cause, place.task);
-  const part = place.part === null ? '' : `${place.part}: `;
+  // What hinders every read is not about the table that happens to be read first.
+  const part = place.part === null || code === 'E_STORE_CONNECT' ? '' : `${place.part}: `;
   return new WeirError(code, `${place.label}: ${part}${oneLine(message)}`, { cause });
 }
 
@@ -38,7 +45,8 @@ export function storeFault(cause: unknown, place: Place): WeirError {
  */
 export function isAway(error: unknown): boolean {
   if (!(error instanceof WeirError) || error.code !== 'E_STORE_CONNECT') return false;
-  return !/^(28|3D)/.test(codeOf(firstOf(error.cause)));
+  const cause = firstOf(error.cause);
+  return !/^(28|3D)/.test(codeOf(cause)) && !(cause instanceof Error && NO_PASSWORD.test(cause.message));
 }
 
 function judge(cause: unknown, task: Task): Judged {
@@ -49,7 +57,7 @@ function judge(cause: unknown, task: Task): Judged {
   const known = isDriverFault(own, text)
     ? driverFault(text)
     : own.startsWith('SQLITE_')
-      ? sqlite(own, text)
+      ? sqlite(own, text, task)
       : null;
   return known ?? postgres(own, text, task) ?? { code: CODES[task], message: text || own };
 }
@@ -82,10 +90,26 @@ function driverFault(text: string): Judged {
   return { code: 'E_STORE_DRIVER', message };
 }
 
-function sqlite(own: string, text: string): Judged | null {
+/** Only where the tables are weir's own: those of a mapped query are the operator's. */
+const NO_TABLES = "`weir classes init` makes weir's tables, or map yours with classes.queries";
+
+function sqlite(own: string, text: string, task: Task): Judged | null {
   if (own.startsWith('SQLITE_NOTADB')) return connect('is not a SQLite database');
   if (own.startsWith('SQLITE_CANTOPEN')) return connect(`cannot be opened: ${text}`);
   if (own.startsWith('SQLITE_CORRUPT')) return { code: 'E_STORE_READ', message: `is corrupt: ${text}` };
+  if (own.startsWith('SQLITE_READONLY')) {
+    if (own.startsWith('SQLITE_READONLY_ROLLBACK'))
+      return connect(
+        'holds a write that broke off; weir may not roll it back, for it may not write to the file',
+      );
+    if (task === 'write')
+      return { code: 'E_STORE_WRITE', message: 'weir may not write to the file, or not in its folder' };
+    return connect(
+      'is in write-ahead mode (WAL), where readers too write files beside it, and weir may not write in that folder; let weir write there, or leave the mode with PRAGMA journal_mode = DELETE',
+    );
+  }
+  if (task === 'read' && text.startsWith('no such table'))
+    return { code: 'E_STORE_SCHEMA', message: `${text}; ${NO_TABLES}` };
   if (/^no such (table|column)|has no column named/.test(text))
     return { code: 'E_STORE_SCHEMA', message: text };
   return null;
@@ -93,6 +117,7 @@ function sqlite(own: string, text: string): Judged | null {
 
 /** Codes of PostgreSQL, "Appendix A", and of the system's sockets. */
 function postgres(own: string, text: string, task: Task): Judged | null {
+  if (NO_PASSWORD.test(text)) return connect('the server wants a password, and the URL has none');
   if (task === 'connect') return connect(text || own);
   if (/^(08|57P)/.test(own) || /^E[A-Z]+$/.test(own))
     return connect(`the connection is lost: ${text || own}`);
@@ -100,8 +125,9 @@ function postgres(own: string, text: string, task: Task): Judged | null {
     return connect('the connection is lost');
   if (/^Query read timeout/.test(text)) return connect('the server does not answer');
   if (/^timeout exceeded when trying to connect/.test(text)) return connect('the server does not answer');
+  if (own === '42P01' && task === 'read') return { code: 'E_STORE_SCHEMA', message: `${text}; ${NO_TABLES}` };
   if (own === '42P01' || own === '42703') return { code: 'E_STORE_SCHEMA', message: text };
-  if (own === '25006') return { code: 'E_STORE_QUERY', message: `would write: ${text}` };
+  if (own === '25006') return { code: 'E_STORE_QUERY', message: WOULD_WRITE };
   if (own === '57014') return { code: CODES[task], message: 'takes too long and was cancelled' };
   return null;
 }

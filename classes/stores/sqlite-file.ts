@@ -1,5 +1,5 @@
 /** Connections to a SQLite file, and what tells one file from another of the same name. */
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { WeirError } from '../../src/errors.js';
 import { storeFault } from './faults.js';
@@ -42,14 +42,15 @@ export function openWriter(path: string, label: string, create: boolean): Connec
 }
 
 function requireFile(path: string, label: string): void {
-  let isFile: boolean | undefined;
+  let stat: Stats | undefined;
   try {
-    isFile = statSync(path, { throwIfNoEntry: false })?.isFile();
+    stat = statSync(path, { throwIfNoEntry: false });
   } catch (cause) {
     throw storeFault(cause, { label, part: null, task: 'connect' });
   }
-  if (isFile) return;
-  const message = isFile === undefined ? 'there is no such file' : 'is not a file';
+  if (stat?.isFile()) return;
+  const other = stat?.isDirectory() ? 'is a folder, not a file' : 'is not a file';
+  const message = stat === undefined ? 'there is no such file' : other;
   throw new WeirError('E_STORE_CONNECT', `${label}: ${message}`);
 }
 

@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import { WeirError } from '../../src/errors.js';
 import { RECORD_TABLES, type RecordRow, type RecordSet, type RecordTable } from '../records.js';
 import { checkColumns, EMPTY_RECORDS, hasMapping, placeOf } from './columns.js';
-import { storeFault } from './faults.js';
+import { storeFault, WOULD_WRITE } from './faults.js';
 import type { NarrowQuery, ReadPlan } from './read-plan.js';
 import type { Connection } from './sqlite-file.js';
 
@@ -67,7 +67,7 @@ function narrowed(db: Connection, narrow: NarrowQuery): string {
 }
 
 function checkStatement(statement: Statement, part: string, table: RecordTable): void {
-  if (!statement.readonly) throw new WeirError('E_STORE_QUERY', `${part}: would write`);
+  if (!statement.readonly) throw new WeirError('E_STORE_QUERY', `${part}: ${WOULD_WRITE}`);
   if (!statement.reader)
     throw new WeirError('E_STORE_QUERY', `${part}: returns no rows; it must be a SELECT`);
   checkColumns(

@@ -6,6 +6,7 @@
  * database does not tell what a commit was about, and most commits to an operator's own database, the writing of usage
  * among them, have nothing to do with classes: there the rows are read, and an event is sent if their digest differs.
  */
+import type { Statement } from 'better-sqlite3';
 import type { Subscriber } from 'rxjs';
 import { WeirError } from '../../src/errors.js';
 import { hasMapping } from './columns.js';
@@ -36,6 +37,7 @@ export class SqliteWatch {
   readonly #pollMs: number;
   readonly #out: Subscriber<StoreChange>;
   #db: Connection | null = null;
+  #askVersion: Statement | null = null;
   #identity: FileIdentity | null = null;
   #timer: NodeJS.Timeout | null = null;
   #polls = 0;
@@ -58,6 +60,8 @@ export class SqliteWatch {
       // A poll never waits for a lock: it is the control thread that would stand still, and the next poll is soon.
       this.#db = openReader(this.#path, this.#plan.label, 0);
       this.#identity = identityOf(this.#path);
+      // Fifty times a second: preparing it anew would cost several times as much as asking.
+      this.#askVersion = this.#db.prepare('PRAGMA data_version').pluck();
     } catch (error) {
       this.#out.error(error);
       return;
@@ -84,7 +88,7 @@ export class SqliteWatch {
     if (db === null) return;
     try {
       if (this.#polls++ % POLLS_PER_LOOK === 0) this.#lookForFile();
-      const version = db.pragma('data_version', { simple: true }) as number;
+      const version = this.#askVersion!.get() as number;
       if (version === this.#version) return;
       const change =
         this.#version === null

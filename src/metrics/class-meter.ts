@@ -83,9 +83,12 @@ export class ClassMeter implements UsageMeter {
   readonly #departed = new Map<string, Entry>();
   readonly #views = new Map<number, WorkerView>();
   readonly #sentAtSample = new Map<number, number>();
+  readonly #sentAtVisit = new Map<number, number>();
   #sampledAtNs = 0;
   #hasRates = false;
   #mustSample = true;
+  /** Whether totals may have changed otherwise than by what a living worker has sent. */
+  #mustVisit = true;
   /** Whose last totals nobody has taken yet. */
   #gone: Entry[] = [];
   #nextAccount = 0;
@@ -149,6 +152,8 @@ export class ClassMeter implements UsageMeter {
       }
     this.#views.delete(queue);
     this.#sentAtSample.delete(queue);
+    this.#sentAtVisit.delete(queue);
+    this.#mustVisit = true;
     this.#mustSample = true;
     return queuedPackets;
   }
@@ -158,7 +163,7 @@ export class ClassMeter implements UsageMeter {
     const seconds = (nowNs - this.#sampledAtNs) / 1e9;
     const isFirst = this.#sampledAtNs === 0;
     this.#sampledAtNs = nowNs;
-    const isQuiet = !this.#haveSent() && !this.#mustSample;
+    const isQuiet = !this.#haveSentSince(this.#sentAtSample) && !this.#mustSample;
     if (isQuiet && !this.#hasRates) return;
     this.#mustSample = false;
     this.#hasRates = false;
@@ -182,6 +187,9 @@ export class ClassMeter implements UsageMeter {
 
   /** What was sent as a leaf; an inner class counts for its children. */
   forEachTotal(visit: VisitTotal): void {
+    // Nothing has been counted since the last visit, and classes that came have counted nothing.
+    if (!this.#haveSentSince(this.#sentAtVisit) && !this.#mustVisit) return;
+    this.#mustVisit = false;
     for (const entry of this.#entries.values()) this.#visit(entry, visit);
     for (const entry of this.#departed.values()) this.#visit(entry, visit);
   }
@@ -291,12 +299,13 @@ export class ClassMeter implements UsageMeter {
     return ((adopted - sinceEpoch) | 0) >= 0;
   }
 
-  #haveSent(): boolean {
+  /** Whether a worker has sent packets since this was asked with the same map. */
+  #haveSentSince(sentBefore: Map<number, number>): boolean {
     let haveSent = false;
     for (const [queue, view] of this.#views) {
       const sent = view.sentPackets();
-      if (this.#sentAtSample.get(queue) !== sent) haveSent = true;
-      this.#sentAtSample.set(queue, sent);
+      if (sentBefore.get(queue) !== sent) haveSent = true;
+      sentBefore.set(queue, sent);
     }
     return haveSent;
   }

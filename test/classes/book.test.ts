@@ -284,7 +284,8 @@ class RandomTables {
       return keep;
     });
     tables.subscribers = tables.subscribers.map((row) => {
-      if (row.plan !== 'broken' && row.site !== 'broken') return row;
+      const isSilent = row.site === null && row.plan === 'free';
+      if (row.plan !== 'broken' && row.site !== 'broken' && !isSilent) return row;
       touched.add(String(row.id));
       return { ...row, plan: 'gold', site: 'house' };
     });
@@ -330,6 +331,18 @@ class RandomTables {
     addresses[at] = { ...addresses[at], subscriber: id };
   }
 }
+
+test('a patch that leaves leaves at the top without a rate is refused as the whole would be', () => {
+  const tables = sampleTables();
+  const book = new Book();
+  treeOf(book.replace(tables, NOW_MS));
+  for (const id of ['lone1', 'lone2']) tables.subscribers.push({ id, plan: 'free' });
+  const patched = book.patch(patchOf(tables, 'lone1', 'lone2'), NOW_MS);
+  assert.is(patched.tree, null);
+  assert.equal(linesOf(patched), linesOf(compile(tables, NOW_MS)));
+  assert.is(linesOf(patched).length, 2);
+  assert.match(linesOf(patched)[0]!, /'lone1': down_rate: .* never send \(here and in 1 more\)/);
+});
 
 test('random edits: the book always has what a fresh compile gives', () => {
   const random = seededRandom('edits of a book');

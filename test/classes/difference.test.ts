@@ -53,6 +53,13 @@ test('added, removed, moved and changed, and the settings', () => {
   ]);
 });
 
+test('one setting is one setting', () => {
+  const after = edited((_classes, document) => {
+    document.mpu = 0;
+  });
+  assert.match(linesOf(sample, after).at(-1)!, /, 1 setting changed$/);
+});
+
 test('everything is added where there was nothing', () => {
   const result = difference(null, sample);
   assert.is(result.added.length, 5);

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
+import { readFiles } from '../../classes/source/file-formats.js';
+import { linesOf } from '../../classes/source/lines.js';
 import { openSource } from '../../classes/source/open.js';
 import type { ClassSource } from '../../classes/source/source.js';
 import { WeirError } from '../../src/errors.js';
@@ -114,6 +116,20 @@ test('errors and warnings begin with the file; what is strict', async ({ write }
   assert.is(lenient.warnings[0], `${path}: class 'b': down.ceil: 6bit is above 5bit, the ceil of class 'a'`);
 });
 
+test('what reads a tree file itself is told the file in each problem, too', async ({ write }) => {
+  const classes = [{ id: 'a', down: { rate: 5 } }, { id: 'b', parent: 'a', down: { rate: 6 } }, {}];
+  const path = write('tree.json', JSON.stringify({ version: 1, classes }));
+  const { errors } = linesOf((await readFiles([path], 'tree', { isStrict: true })).problems);
+  assert.equal(
+    errors.slice(0, 2).sort(),
+    [
+      `${path}: class 'b': down.rate: 6bit is above 5bit, the assured rate of class 'a'`,
+      `${path}: classes[2].id: is missing`,
+    ].sort(),
+  );
+  assert.equal((await open(path).load(NOW_MS)).errors, errors, 'and a source tells it once');
+});
+
 test('LibreQoS: two files, with their rows in errors', async ({ write }) => {
   const header =
     'Circuit ID,Circuit Name,Device ID,Device Name,Parent Node,MAC,IPv4,IPv6,Download Min Mbps,Upload Min Mbps,Download Max Mbps,Upload Max Mbps,Comment';
@@ -177,6 +193,11 @@ test('a script of tc', async ({ write }) => {
 test('what cannot be opened or read', async ({ folder, write }) => {
   assert.is(await codeOf(() => openSource({ url: 'ldap://host/x', queries: {} })), 'E_SOURCE');
   assert.is(await codeOf(() => openSource({ url: 'tree.json', queries: {} })), 'E_SOURCE');
+  assert.is(await codeOf(() => openSource({ url: '', queries: {} })), 'E_SOURCE');
+  assert.is(await codeOf(() => open('')), 'E_CLASSES_FORMAT');
+  assert.throws(() => open(''), /^the name of the file is empty/);
+  assert.throws(() => open(folder), /: is a folder, not a file$/);
+  assert.is(openSource({ url: 'FILE:a.json', queries: {} }).label, 'a.json');
   assert.is(await codeOf(() => open(join(folder, 'tree.txt'))), 'E_CLASSES_FORMAT');
   for (const name of ['none.json', 'none.csv', 'none.tc']) {
     assert.is(await codeOf(() => open(join(folder, name)).load(NOW_MS)), 'E_CLASSES_READ', name);

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
-import { loadClassTreeFile, readClassTreeText } from '../../classes/tree-file.js';
+import { loadClassTreeFile, readClassTreeText, readText } from '../../classes/tree-file.js';
 import { WeirError } from '../../src/errors.js';
 import { linesOf, sampleDocument, treeOf } from './documents.js';
 
@@ -81,6 +81,28 @@ test('YAML of any kind never throws', () => {
     const result = readClassTreeText(text, 'yaml');
     assert.is(result.tree, null, text.slice(0, 40));
     for (const problem of result.problems) assert.not.match(problem.message, /\n/);
+  }
+});
+
+test('why a file cannot be read is told in few words, with its path once', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-tree-'));
+  try {
+    writeFileSync(join(folder, 'a'), '');
+    mkdirSync(join(folder, 'folder.yaml'));
+    for (const [name, line] of [
+      ['missing.json', 'there is no such file'],
+      ['folder.yaml', 'is a folder, not a file'],
+      ['a/tree.yaml', 'cannot be read: not a directory'],
+    ] as const) {
+      const path = join(folder, name);
+      assert.throws(
+        () => readText(path),
+        (error: Error) => error.message === `${path}: ${line}`,
+        line,
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -207,7 +207,7 @@ test('says once which column is missing, and what is no device list', () => {
   assert.equal(errors(read('{"version": 1}\n')), [
     'S.csv row 1: is not the header of ShapedDevices.csv; it starts with "Circuit ID"',
   ]);
-  assert.equal(errors(read(rows('7,"open,,,'))), ['S.csv: a quote is not closed']);
+  assert.equal(errors(read(rows('7,"open,,,'))), ['S.csv row 2: a quote is opened and never closed']);
   const headerOnly = read(rows());
   assert.equal(lines(headerOnly), ['warning: S.csv: holds no circuit']);
   assert.equal(shapes(headerOnly), ['Site < null:  1000000000/1000000000 100000000/100000000']);

@@ -47,6 +47,11 @@ function written(tree: ClassTree, filter: FilterKind = 'u32'): string {
   return script!;
 }
 
+/** Of a script with a device for the way down alone, whose htb stands in this line. */
+function oneWay(line: number): string {
+  return `warning: s.tc line ${line}: device: only eth1 has an htb, and that is for down: in the direction up nothing is limited`;
+}
+
 const HEAD = `
 qdisc add dev eth1 root handle 1: htb default 20
 class add dev eth1 parent 1: classid 1:1 htb rate 100mbit
@@ -84,6 +89,7 @@ iptables -t mangle -A POSTROUTING -j MARK --set-mark 6
   assert.is(tree.classes[2]!.down!.quantumBytes, 1514);
   assert.equal(lines(result), [
     'warning: s.tc line 13: "iptables -t mangle -A POSTROUTING -j MAR…" is not a tc command of a qdisc, class or filter; left out',
+    oneWay(4),
     'warning: s.tc line 6: prio: is above 7, the last; read as that, as the kernel does',
     'warning: s.tc line 9: leaf: weir has no sfq; read as fq_codel',
     'warning: s.tc line 9: sfq: its options but for the limit are left out',
@@ -106,7 +112,10 @@ filter add dev eth1 protocol ip parent 1:0 prio 5 u32 ht 2:7c: match u32 0x0a000
     '1:10 < 1:1: 10.0.0.123 1000000/10000000 -',
     '1:20 < 1:1: 10.0.0.124 0/1000000 -',
   ]);
-  assert.equal(lines(result), ['warning: s.tc line 7: filter: the filter is left out: it names no class']);
+  assert.equal(lines(result), [
+    oneWay(2),
+    'warning: s.tc line 7: filter: the filter is left out: it names no class',
+  ]);
 });
 
 test('leaves out filters that ask more than an address, with a count', () => {
@@ -126,6 +135,7 @@ test('leaves out filters that ask more than an address, with a count', () => {
   );
   assert.is(shapes(result)[1], '1:10 < 1:1: 10.0.0.1 1000000/10000000 -');
   assert.equal(lines(result), [
+    oneWay(2),
     'warning: s.tc line 7: filter: the filter is left out: "match ip dport" asks more of a packet than its address (here and in 1 more)',
     'warning: s.tc line 9: filter: the filter is left out: it asks for two addresses at once',
     'warning: s.tc line 10: filter: the filter is left out: "ip_proto" asks more of a packet than its address',
@@ -154,6 +164,7 @@ test('goes by the order in which the kernel asks, and says where weir differs', 
     '1:20 < 1:1: 10.0.0.1 10.0.1.0/24 10.0.2.1 0/1000000 -',
   ]);
   assert.equal(lines(result), [
+    oneWay(2),
     'warning: s.tc line 6: filter: the filter is left out: 10.0.0.1 goes to 1:20 before, from s.tc line 7',
     'warning: s.tc line 10: filter: the filter is left out: 10.0.2.1 goes to 1:20 before, from s.tc line 11',
     'warning: s.tc line 9: prio: 10.0.1.0/24 is asked first and takes 10.0.1.7; in weir the longer prefix wins',
@@ -385,6 +396,32 @@ test('writes the longest prefixes first, in tables where there are many', () => 
   );
 });
 
+test('writes tables below tables where a bucket would hold many', () => {
+  const match = Array.from({ length: 60_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+  const sites = Array.from({ length: 5000 }, (_, i) => `2001:db8:${i.toString(16)}:100::/56`);
+  const script = written(treeOf(documentOf({ id: 'all', match: [...match, ...sites] })));
+  const perBucket = new Map<string, number>();
+  const tables = new Set<string>();
+  for (const [, device, pref, bucket = ''] of script.matchAll(
+    /dev (\w+) .* pref (\d+) u32 (ht \w+:\w+: )?match ip/g,
+  )) {
+    const key = `${device} ${pref} ${bucket}`;
+    perBucket.set(key, (perBucket.get(key) ?? 0) + 1);
+  }
+  for (const [, device, table] of script.matchAll(/dev (\w+) .* handle (\w+): u32 divisor 256$/gm)) {
+    assert.ok(Number.parseInt(table!, 16) <= 0x7ff, `table ${table}`);
+    tables.add(`${device} ${table}`);
+  }
+  assert.is(
+    [...perBucket.values()].reduce((sum, count) => sum + count, 0),
+    2 * 65_000,
+  );
+  assert.ok(Math.max(...perBucket.values()) <= 32);
+  for (const [, device, table] of script.matchAll(/dev (\w+) .* u32 ht (\w+):/g)) {
+    assert.ok(tables.has(`${device} ${table}`), `table ${table}`);
+  }
+});
+
 test('says at its class what the kernel cannot do', () => {
   const problemsOf = (value: unknown): string[] => {
     const { script, problems } = writeTc(treeOf(value), DEVICES);
@@ -404,11 +441,18 @@ test('says at its class what the kernel cannot do', () => {
   assert.equal(problemsOf({ version: 1, overhead: -4, classes: [] }), [
     'overhead: is -4; tc takes none below 0',
   ]);
-  const crowd = Array.from({ length: 2049 }, (_, i) => ({ id: `u${i}`, match: `10.${i >> 8}.${i & 255}.1` }));
-  const closeTogether =
-    "class 'u2048': match: 10.8.0.1 is one prefix more than the 2048 u32 can hold so close together; use flower";
-  assert.equal(problemsOf(documentOf(...crowd)), [closeTogether, closeTogether]);
-  assert.is.not(writeTc(treeOf(documentOf(...crowd)), { ...DEVICES, filter: 'flower' }).script, null);
+  // One bit in each octet: a table tells two apart, and four tables sixteen.
+  const crowd = Array.from({ length: 33_000 }, (_, i) => {
+    const bits = i.toString(2).padStart(16, '0');
+    return bits.replace(/(.)(.)(?=(..)*$)/g, '0$10$2:').slice(0, -1);
+  });
+  const together = problemsOf(documentOf({ id: 'crowd', match: crowd }));
+  assert.is(together.length, 1);
+  const tooMany =
+    /^class 'crowd': match: [\d:]+ is one prefix more than the 2048 that u32 keeps in a bucket, on eth1; use --filter flower$/;
+  assert.match(together[0]!, tooMany);
+  const crowded = treeOf(documentOf({ id: 'crowd', match: crowd }));
+  assert.is.not(writeTc(crowded, { ...DEVICES, filter: 'flower' }).script, null);
 });
 
 test('counts what tc cannot say', () => {

@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { isAway, storeFault } from '../../classes/stores/faults.js';
 import type { WeirError } from '../../src/errors.js';
 import { ScratchPostgres, whyNoPostgres } from '../../src/lab/scratch-postgres.js';
 import { closeStores, Events, faultOf, open } from './backends.js';
@@ -56,15 +57,73 @@ sqlite('a file that is missing, no file, no database, empty or cut off', async (
     [newPath(), /^E_STORE_CONNECT: STORE: there is no such file$/],
     [join(newPath(), 'users.db'), /^E_STORE_CONNECT: STORE: there is no such file$/],
     [join(noDatabase, 'users.db'), /^E_STORE_CONNECT: STORE: .*not a directory/],
-    [directory, /^E_STORE_CONNECT: STORE: is not a file$/],
-    [noDatabase, /^E_STORE_CONNECT: STORE: .*is not a SQLite database$/],
-    [empty, /^E_STORE_SCHEMA: STORE: table settings: no such table: settings$/],
+    [directory, /^E_STORE_CONNECT: STORE: is a folder, not a file$/],
+    [noDatabase, /^E_STORE_CONNECT: STORE: is not a SQLite database$/],
+    [
+      empty,
+      /^E_STORE_SCHEMA: STORE: table settings: no such table: settings; `weir classes init` makes weir's tables, or map yours with classes\.queries$/,
+    ],
     [cut, /^E_STORE_READ: STORE: .*is corrupt: /],
   ];
   for (const [path, line] of cases) {
     const store = open(`sqlite:${path}`);
     assert.match(await faultOf(store, () => store.readAll()), line);
   }
+});
+
+sqlite('a file in WAL mode in a folder that weir may not write to', async () => {
+  const inner = newPath();
+  mkdirSync(inner);
+  const path = join(inner, 'users.db');
+  await open(`sqlite:${path}`).createSchema();
+  await closeStores();
+  chmodSync(folder, 0o755);
+  chmodSync(inner, 0o555);
+  // Root may write anywhere; what the system lets do goes by the effective user.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    const store = open(`sqlite:${path}`);
+    assert.match(
+      await faultOf(store, () => store.readAll()),
+      /^E_STORE_CONNECT: STORE: is in write-ahead mode \(WAL\).* weir may not write in that folder; let weir write there, or leave the mode/,
+    );
+  } finally {
+    if (isRoot) process.seteuid!(0);
+    chmodSync(inner, 0o755);
+  }
+});
+
+sqlite('usage for a file that weir may only read', async () => {
+  const path = await filled();
+  const db = new Database(path);
+  db.pragma('journal_mode = DELETE');
+  db.close();
+  chmodSync(folder, 0o755);
+  chmodSync(path, 0o444);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    const store = open(`sqlite:${path}`);
+    const batch = { id: 'b', startMs: 0, endMs: 1, rows: [] };
+    assert.is((await store.readAll()).subscribers.length, 1);
+    assert.is(
+      await faultOf(store, () => store.takeUsage(batch)),
+      'E_STORE_WRITE: STORE: table usage: weir may not write to the file, or not in its folder',
+    );
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+});
+
+sqlite('a mapping is not told to make tables', async () => {
+  const path = newPath();
+  writeFileSync(path, '');
+  const store = open(`sqlite:${path}`, { plans: 'SELECT id FROM plans' });
+  assert.is(
+    await faultOf(store, () => store.readAll()),
+    'E_STORE_SCHEMA: STORE: the query for plans: no such table: plans',
+  );
 });
 
 sqlite('a watch of a file that is missing or no database fails with the same line', async () => {
@@ -164,6 +223,14 @@ sqlite('an unreadable file', async () => {
   assert.match(await faultOf(store, () => store.readAll()), /^E_STORE_CONNECT: STORE: cannot be opened/);
 });
 
+sqlite('who is not let in is not away', () => {
+  const fault = (cause: Error) => storeFault(cause, { label: 'db', part: null, task: 'connect' });
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  const wrong = Object.assign(new Error('password authentication failed'), { code: '28P01' });
+  const none = new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string');
+  assert.equal([refused, wrong, none].map(fault).map(isAway), [true, false, false]);
+});
+
 sqlite('a closed store says so', async () => {
   for (const used of [false, true]) {
     const store = open(`sqlite:${await filled()}`);
@@ -216,7 +283,10 @@ if (why !== null) {
         server.tcpUrl('postgres', { user: 'reader', password: 'x' }),
         /^E_STORE_READ: STORE: table settings: permission denied/,
       ],
-      [server.tcpUrl().replace(/:[^:@]*@/, '@'), /^E_STORE_CONNECT: STORE: .*password/],
+      [
+        server.tcpUrl().replace(/:[^:@]*@/, '@'),
+        /^E_STORE_CONNECT: STORE: the server wants a password, and the URL has none$/,
+      ],
       ['postgres://weir:secret@127.0.0.1:1/users', /^E_STORE_CONNECT: STORE: connect ECONNREFUSED/],
       ['postgres://weir:secret@no-such-host.invalid/users', /^E_STORE_CONNECT: STORE: .*no-such-host/],
       ['postgres://weir@%2Fno%2Fsuch%2Ffolder/users', /^E_STORE_CONNECT: STORE: .*(ENOENT|no such)/],
@@ -235,6 +305,21 @@ if (why !== null) {
       await events.until(() => events.error !== null);
       assert.match((events.error as WeirError).code, /^E_STORE_CONNECT$/);
     }
+  });
+
+  postgres('a database without weir’s tables, and a query that asks for one', async () => {
+    await server.query('CREATE DATABASE bare');
+    const url = server.tcpUrl('bare');
+    const store = open(url);
+    assert.match(
+      await faultOf(store, () => store.readAll()),
+      /^E_STORE_SCHEMA: STORE: table settings: relation "settings" does not exist; `weir classes init` makes weir's tables/,
+    );
+    const mapped = open(url, { plans: 'SELECT id FROM plans' });
+    assert.is(
+      await faultOf(mapped, () => mapped.readAll()),
+      'E_STORE_SCHEMA: STORE: the query for plans: relation "plans" does not exist',
+    );
   });
 
   postgres('a port where nobody speaks PostgreSQL is given up on', async () => {

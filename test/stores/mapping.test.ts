@@ -1,4 +1,5 @@
 /** A schema of an operator's own behind queries: what comes out, what is told of bad queries, what a watch sees. */
+import { readFileSync } from 'node:fs';
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compile } from '../../classes/compile.js';
@@ -24,6 +25,26 @@ const QUERIES: RecordQueries = {
     SELECT login AS id, 'tariff-' || tariff AS plan, substr(room, 1, 1) AS site FROM active`,
   addresses: 'SELECT login AS subscriber, ip AS address FROM leases',
 };
+
+/** What the example of classes/stores/README.md reads. */
+const README_SCHEMA = `
+  CREATE TABLE tariffs (code text PRIMARY KEY, kbit_down integer, kbit_up integer);
+  CREATE TABLE buildings (name text PRIMARY KEY, uplink text);
+  CREATE TABLE customers (login text PRIMARY KEY, tariff text, building text, valid_until timestamp);
+  CREATE TABLE leases (ip text PRIMARY KEY, login text);
+  INSERT INTO tariffs VALUES ('basic', 10000, 2000), ('large', 100000, 50000);
+  INSERT INTO buildings VALUES ('main', NULL), ('annex', 'main');
+  INSERT INTO customers VALUES ('anna', 'basic', 'annex', NULL), ('bert', 'large', 'main', '2100-01-01 00:00:00'),
+    ('cleo', 'basic', NULL, NULL);
+  INSERT INTO leases VALUES ('10.0.0.1', 'anna'), ('10.0.0.2', 'bert'), ('10.0.0.3', 'cleo'), ('10.0.0.4', 'gone');
+`;
+
+/** The indented lines `table: SELECT …`, each with the lines below it that are indented further. */
+function readmeQueries(): RecordQueries {
+  const text = readFileSync(new URL('../../../classes/stores/README.md', import.meta.url), 'utf8');
+  const found = text.matchAll(/^ {4}(\w+): +(SELECT .*(?:\n {5,}.*)*)/gm);
+  return Object.fromEntries(Array.from(found, ([, table, sql]) => [table, sql]));
+}
 
 for (const backend of backends()) {
   const test = suite(`mapping in ${backend.name}`);
@@ -60,6 +81,29 @@ function addQueries(test: Test, make: () => Promise<Scratch>): void {
     assert.is(tree!.classes.find(({ id }) => id === 'bert')!.up, null);
   });
 
+  test('the example of the README compiles, for customers with a site and without, and with a lease of nobody', async () => {
+    const { url, run } = await make();
+    await run(README_SCHEMA);
+    const queries = readmeQueries();
+    assert.equal(Object.keys(queries), ['plans', 'sites', 'subscribers', 'addresses']);
+    const { tree, problems } = compile(await open(url, queries).readAll(), 0);
+    assert.equal(
+      problems.filter(({ severity }) => severity === 'error'),
+      [],
+    );
+    const shapes = tree!.classes.map(({ id, parent, match, down, up }) => {
+      const rates = [down!.rateBps, down!.ceilBps, up!.rateBps, up!.ceilBps];
+      return `${id} < ${parent}: ${rates.map((bps) => bps / 1e6).join(' ')} ${match.map(({ text }) => text)}`.trim();
+    });
+    assert.equal(shapes.sort(), [
+      'anna < annex: 1 10 0.2 2 10.0.0.1',
+      'annex < main: 1000 1000 1000 1000',
+      'bert < main: 10 100 5 50 10.0.0.2',
+      'cleo < null: 1 10 0.2 2 10.0.0.3',
+      'main < null: 1000 1000 1000 1000',
+    ]);
+  });
+
   test('a table without a query is empty, whatever the database has of that name', async () => {
     const { url, run } = await ownSchema(make);
     await run('CREATE TABLE plans (id text)');
@@ -94,6 +138,16 @@ const FAULTS: readonly { what: string; queries: RecordQueries; only?: string; li
     line: /^E_STORE_SCHEMA: STORE: the query for subscribers: column down_rat is not a known column; did you mean 'down_rate'\?$/,
   },
   {
+    what: 'a column without its direction',
+    queries: { plans: 'SELECT code AS id, kbit_down AS rate FROM tariffs' },
+    line: /^E_STORE_SCHEMA: STORE: the query for plans: column rate is not a known column; did you mean 'down_rate'\?$/,
+  },
+  {
+    what: 'a missing column, and an unknown one',
+    queries: { addresses: 'SELECT login, ip AS address FROM leases' },
+    line: /^E_STORE_SCHEMA: STORE: the query for addresses: column subscriber is missing; column login is not a known column$/,
+  },
+  {
     what: 'a column twice',
     queries: { sites: 'SELECT room AS id, login AS id FROM customers' },
     line: /^E_STORE_SCHEMA: STORE: the query for sites: column id is returned twice$/,
@@ -122,12 +176,12 @@ const FAULTS: readonly { what: string; queries: RecordQueries; only?: string; li
   {
     what: 'a statement that writes',
     queries: { addresses: 'DELETE FROM leases RETURNING login AS subscriber, ip AS address' },
-    line: /^E_STORE_QUERY: STORE: the query for addresses: would write/,
+    line: /^E_STORE_QUERY: STORE: the query for addresses: would write, but weir only reads with it; it must be a SELECT$/,
   },
   {
     what: 'a statement that makes a table',
     queries: { settings: 'CREATE TABLE mine (id integer)' },
-    line: /^E_STORE_QUERY: STORE: the query for settings: would write/,
+    line: /^E_STORE_QUERY: STORE: the query for settings: would write, but weir only reads with it; it must be a SELECT$/,
   },
   {
     what: 'the end of the transaction',
@@ -149,7 +203,7 @@ const FAULTS: readonly { what: string; queries: RecordQueries; only?: string; li
     queries: {
       subscribers: 'WITH gone AS (DELETE FROM customers RETURNING login) SELECT login AS id FROM gone',
     },
-    line: /^E_STORE_QUERY: STORE: the query for subscribers: would write/,
+    line: /^E_STORE_QUERY: STORE: the query for subscribers: would write, but weir only reads with it; it must be a SELECT$/,
   },
   {
     what: 'an error in the data',

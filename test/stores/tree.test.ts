@@ -165,8 +165,9 @@ function same(actual: ClassTree | null, expected: ClassTree, message = ''): void
 function randomDocument(random: () => number): unknown {
   const pick = <T>(...of: readonly T[]): T => of[below(random, of.length)]!;
   const size = () => pick<unknown>(undefined, undefined, '5kb', 1999);
-  const direction = (ceilMbit: number) => ({
-    rate: pick<unknown>(undefined, 0, 1, '1kbit', 1234, '100kbit'),
+  // A leaf at the top that assures nothing could never send, which a database is not let do.
+  const direction = (ceilMbit: number, isRoot: boolean) => ({
+    rate: isRoot ? pick<unknown>(1, '1kbit') : pick<unknown>(undefined, 0, 1, '1kbit', 1234, '100kbit'),
     ceil: `${ceilMbit}mbit`,
     burst: size(),
     cburst: size(),
@@ -176,7 +177,8 @@ function randomDocument(random: () => number): unknown {
   const classes: Record<string, unknown>[] = [];
   const add = (id: string, parent: string | undefined, ceilMbit: number, rest: object = {}): void => {
     const rates: Record<string, unknown> = {};
-    for (const name of ['down', 'up']) if (random() < 0.8) rates[name] = direction(ceilMbit);
+    for (const name of ['down', 'up'])
+      if (random() < 0.8) rates[name] = direction(ceilMbit, parent === undefined);
     classes.push({ id, parent, ...rates, ...rest });
   };
   const sites = below(random, 6);

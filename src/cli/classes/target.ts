@@ -26,10 +26,11 @@ export function targetOf(source: string | undefined, configPath: string | undefi
 
 /** A path without a scheme is a file of the kind its name says; paths are made absolute, for the daemon has its own folder. */
 export function urlOf(text: string): string {
-  const [, scheme, path] = /^(file|sqlite):(.*)$/s.exec(text) ?? [];
-  if (scheme !== undefined) return `${scheme}:${resolve(path!)}`;
-  if (/^[a-z]+:/i.test(text) && !existsSync(text)) return text;
-  return `${DATABASE_EXTENSIONS.has(extname(text)) ? 'sqlite' : 'file'}:${resolve(text)}`;
+  const [, scheme, path] = /^(file|sqlite):(?:\/\/(?=\/))?(.*)$/is.exec(text) ?? [];
+  // What names nothing is refused by whoever opens it.
+  if (scheme !== undefined) return path === '' ? text : `${scheme.toLowerCase()}:${resolve(path!)}`;
+  if (text === '' || (/^[a-z]+:/i.test(text) && !existsSync(text))) return text;
+  return `${DATABASE_EXTENSIONS.has(extname(text).toLowerCase()) ? 'sqlite' : 'file'}:${resolve(text)}`;
 }
 
 function queriesOf(configPath: string | undefined): SourceSpec['queries'] {
