@@ -370,7 +370,12 @@ if (why !== null) {
     );
     await events.until(() => events.error !== null);
     assert.match((events.error as WeirError).message, /the watch is lost: /);
-    assert.is((await store.readAll()).subscribers.length, 1);
+    // The pool may hand out a session before it has seen its end; then the next call has a new one.
+    const records = await store.readAll().catch((error: WeirError) => {
+      assert.is(error.code, 'E_STORE_CONNECT');
+      return store.readAll();
+    });
+    assert.is(records.subscribers.length, 1);
   });
 
   postgres('a server that hangs is noticed by the heartbeat', async () => {
