@@ -1,4 +1,5 @@
 /** What differs between two class trees, as an operator reads it. */
+import { areEqualDirections } from './direction-table.js';
 import {
   type ClassSpec,
   type ClassTree,
@@ -123,24 +124,14 @@ export function areEqualClasses(a: ClassSpec, b: ClassSpec): boolean {
     a.leaf === b.leaf &&
     a.limitPackets === b.limitPackets &&
     a.limitBytes === b.limitBytes &&
-    areEqualDirections(a.down, b.down) &&
-    areEqualDirections(a.up, b.up) &&
+    areSameDirections(a.down, b.down) &&
+    areSameDirections(a.up, b.up) &&
     areEqualMatches(a.match, b.match)
   );
 }
 
-function areEqualDirections(a: DirectionSpec | null, b: DirectionSpec | null): boolean {
-  if (a === b) return true;
-  return (
-    a !== null &&
-    b !== null &&
-    a.rateBps === b.rateBps &&
-    a.ceilBps === b.ceilBps &&
-    a.burstBytes === b.burstBytes &&
-    a.cburstBytes === b.cburstBytes &&
-    a.quantumBytes === b.quantumBytes &&
-    a.prio === b.prio
-  );
+function areSameDirections(a: DirectionSpec | null, b: DirectionSpec | null): boolean {
+  return a === b || (a !== null && b !== null && areEqualDirections(a, b));
 }
 
 function areEqualMatches(a: readonly PrefixSpec[], b: readonly PrefixSpec[]): boolean {

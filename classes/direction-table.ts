@@ -18,7 +18,7 @@ export class DirectionTable {
     let slot = hashOf(wanted) & (this.slots.length - 1);
     for (let entry = this.slots[slot]!; entry !== 0; entry = this.slots[slot]!) {
       const known = this.directions[entry - 1]!;
-      if (areEqual(known, wanted)) return known;
+      if (areEqualDirections(known, wanted)) return known;
       slot = (slot + 1) & (this.slots.length - 1);
     }
     this.directions.push(Object.freeze(wanted));
@@ -38,7 +38,8 @@ export class DirectionTable {
   }
 }
 
-function areEqual(a: DirectionSpec, b: DirectionSpec): boolean {
+/** True if both say the same. */
+export function areEqualDirections(a: DirectionSpec, b: DirectionSpec): boolean {
   return (
     a.rateBps === b.rateBps &&
     a.ceilBps === b.ceilBps &&
