@@ -269,6 +269,12 @@ test('checking and reading make no files and change none', () => {
   assert.is(readFileSync(path, 'utf8'), JSON.stringify({ version: 1, classes: GOOD }));
 });
 
+test('a source may be named by an option as well', () => {
+  const path = join(mkdtempSync(join(folder, 'option-')), 'tree.json');
+  writeFileSync(path, JSON.stringify({ version: 1, classes: GOOD }));
+  assert.equal(weir('classes', 'check', '--source', path), weir('classes', 'check', path));
+});
+
 test('every verb explains itself', () => {
   const { code, stdout } = weir('classes', '--help');
   assert.is(code, 0);

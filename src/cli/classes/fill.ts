@@ -14,6 +14,8 @@ export interface FillArguments {
   readonly force?: boolean;
 }
 
+/** Where nothing names a database: an embedded one, in the working directory. */
+const SOURCE_DEFAULT = 'sqlite:users.db';
 const USERS_MAX = 1_000_000;
 const SEED_MAX = 2 ** 31 - 1;
 
@@ -47,7 +49,7 @@ async function withStore(
   options: FillArguments,
   work: (store: Store, isMapped: boolean) => Promise<void>,
 ): Promise<number> {
-  const { url, queries } = targetOf(source, options.config);
+  const { url, queries } = targetOf(source, options.config, SOURCE_DEFAULT);
   if (!isStoreUrl(url)) throw usageError('E_SOURCE', 'a database is needed, such as sqlite:users.db');
   const store = openStore(url, queries);
   try {

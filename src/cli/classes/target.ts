@@ -10,13 +10,18 @@ import { usageError } from '../../errors.js';
 const DATABASE_EXTENSIONS = new Set(['.db', '.sqlite', '.sqlite3']);
 
 /**
- * The source named on the command line, or else the configuration's, or else that of WEIR_CLASSES_SOURCE. Throws the usage
+ * The source named on the command line, or else the configuration's, or else that of WEIR_CLASSES_SOURCE, or else
+ * `fallback`. Throws the usage
  * errors E_SOURCE when there is none, and E_CONFIG for a configuration that is wrong.
  */
-export function targetOf(source: string | undefined, configPath: string | undefined): SourceSpec {
+export function targetOf(
+  source: string | undefined,
+  configPath: string | undefined,
+  fallback?: string,
+): SourceSpec {
   if (source !== undefined) return { url: urlOf(source), queries: queriesOf(configPath) };
   if (configPath === undefined) {
-    const url = process.env.WEIR_CLASSES_SOURCE;
+    const url = process.env.WEIR_CLASSES_SOURCE ?? fallback;
     if (url === undefined)
       throw usageError('E_SOURCE', 'no source is named; for example: file:tree.yaml, sqlite:users.db');
     return { url: urlOf(url), queries: queriesOfEnvironment() };
