@@ -66,16 +66,22 @@ export function treeWith(rate: string): object {
   };
 }
 
-/** Writes the tree and a configuration, which `more` adds to; returns the configuration's path. */
+/** Writes a configuration, which `more` adds to; returns its path. */
 export function writeConfig(lab: Lab, more: object = {}, name = 'weir'): string {
+  const { classes = { source: 'file:tree.json', capacity: 1024 }, accounting } = more as Record<
+    string,
+    object
+  >;
   const path = join(lab.folder, `${name}.json`);
   const config = {
     ports: { inside: { device: 'in0' }, outside: { device: 'out0' } },
     rings: { frames: 8192, ringSize: 1024 },
     flows: { capacity: 4096 },
-    classes: { source: 'file:tree.json', capacity: 1024 },
     control: { socket: `${name}.sock` },
     ...more,
+    // Nothing that a daemon keeps is to outlive the lab.
+    classes: { ...classes, stateFolder: '.' },
+    accounting: { spool: `${name}-usage.db`, ...accounting },
   };
   writeFileSync(path, JSON.stringify(config));
   return path;
