@@ -6,11 +6,11 @@ import {
   type DirectionSpec,
   defaultBurstBytes,
   defaultQuantumBytes,
-  LIMIT_DEFAULT_PACKETS,
   type PrefixSpec,
 } from './model.js';
 import { comparePrefixes } from './overlap.js';
 import { formatRate, formatSize } from './units.js';
+import { type WrittenClass, writtenClass } from './written.js';
 
 export type ChangedValue = string | number | null | readonly string[];
 
@@ -277,25 +277,8 @@ export function differenceDocument(difference: Difference): Record<string, unkno
   };
 }
 
-function classDocument(spec: ClassSpec): Record<string, unknown> {
-  const fields: Record<string, unknown> = { id: spec.id };
-  if (spec.parent !== null) fields.parent = spec.parent;
-  if (spec.match.length > 0) fields.match = sortedTexts(spec.match);
-  if (spec.leaf !== null) fields.leaf = spec.leaf;
-  if (spec.limitPackets !== LIMIT_DEFAULT_PACKETS) fields.limit = spec.limitPackets;
-  if (spec.limitBytes !== 0) fields.limitBytes = formatSize(spec.limitBytes);
-  if (spec.down !== null) fields.down = directionDocument(spec.down);
-  if (spec.up !== null) fields.up = directionDocument(spec.up);
-  return fields;
-}
-
-function directionDocument(direction: DirectionSpec): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  if (!isUnassured(direction)) fields.rate = rateOf(direction);
-  if (!isCeilDerived(direction)) fields.ceil = ceilOf(direction);
-  if (!isBurstDerived(direction)) fields.burst = formatSize(direction.burstBytes);
-  if (!isCburstDerived(direction)) fields.cburst = formatSize(direction.cburstBytes);
-  if (!isQuantumDerived(direction)) fields.quantum = formatSize(direction.quantumBytes);
-  if (!isFirst(direction)) fields.prio = direction.prio;
-  return fields;
+function classDocument(spec: ClassSpec): WrittenClass {
+  const written = writtenClass(spec);
+  // In an order that does not depend on who wrote them down.
+  return spec.match.length === 0 ? written : { ...written, match: sortedTexts(spec.match) };
 }

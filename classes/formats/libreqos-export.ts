@@ -7,12 +7,11 @@ import {
   type ClassSpec,
   type ClassTree,
   type DirectionSpec,
-  defaultBurstBytes,
-  defaultQuantumBytes,
   LIMIT_DEFAULT_PACKETS,
   type Problem,
 } from '../model.js';
 import { formatRate, RATE_MAX_BPS } from '../units.js';
+import { writtenDirection } from '../written.js';
 import { Ancestry } from './ancestry.js';
 import { LEAST_BPS } from './libreqos-circuits.js';
 import { SHAPED_DEVICES_HEADER } from './libreqos-columns.js';
@@ -203,11 +202,9 @@ class LibreqosWriter {
   }
 
   #warnOfDirection(spec: ClassSpec, name: 'down' | 'up', direction: DirectionSpec): void {
-    const { rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio } = direction;
-    if (prio !== 0) this.#cannotSay(spec, `${name}.prio`, 'a prio');
-    if (burstBytes !== defaultBurstBytes(rateBps)) this.#cannotSay(spec, `${name}.burst`, 'a burst');
-    if (cburstBytes !== defaultBurstBytes(ceilBps)) this.#cannotSay(spec, `${name}.cburst`, 'a cburst');
-    if (quantumBytes !== defaultQuantumBytes(rateBps)) this.#cannotSay(spec, `${name}.quantum`, 'a quantum');
+    const written = writtenDirection(direction);
+    for (const key of ['prio', 'burst', 'cburst', 'quantum'])
+      if (written[key] !== undefined) this.#cannotSay(spec, `${name}.${key}`, `a ${key}`);
   }
 
   #cannotSay(spec: ClassSpec | null, key: string, what: string): void {

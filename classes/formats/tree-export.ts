@@ -2,15 +2,8 @@
  * A class tree as a tree file, the way an operator would write it: one line a class in JSON, defaults left out, rates and sizes
  * in tc's grammar. Read back it is the same tree.
  */
-import {
-  type ClassSpec,
-  type ClassTree,
-  type DirectionSpec,
-  defaultBurstBytes,
-  defaultQuantumBytes,
-  LIMIT_DEFAULT_PACKETS,
-} from '../model.js';
-import { formatRate, formatSize } from '../units.js';
+import type { ClassTree } from '../model.js';
+import { type WrittenClass, writtenClass } from '../written.js';
 
 /** Characters in a chunk, about: enough that a write is worth its call, little beside a tree of a million classes. */
 const CHUNK_LENGTH = 65_536;
@@ -28,8 +21,7 @@ const YAML_WORDS: ReadonlySet<string> = new Set([
   'n',
 ]);
 
-type Value = string | number | readonly string[] | Fields;
-type Fields = ReadonlyMap<string, Value>;
+type Value = WrittenClass[string] | WrittenClass;
 
 /** The file's text in chunks, to be written one after the other: a million classes are never one string. */
 export function* writeTreeFile(tree: ClassTree, format: 'json' | 'yaml'): Generator<string, void, void> {
@@ -45,62 +37,34 @@ export function* writeTreeFile(tree: ClassTree, format: 'json' | 'yaml'): Genera
 
 function* jsonParts(tree: ClassTree): Generator<string, void, void> {
   yield '{\n';
-  for (const [key, value] of settingsOf(tree))
+  for (const [key, value] of Object.entries(settingsOf(tree)))
     yield `  ${JSON.stringify(key)}: ${flow(value, JSON.stringify)},\n`;
   yield '  "classes": [';
   let separator = '\n    ';
   for (const spec of tree.classes) {
-    yield separator + flow(fieldsOf(spec), JSON.stringify);
+    yield separator + flow(writtenClass(spec), JSON.stringify);
     separator = ',\n    ';
   }
   yield tree.classes.length === 0 ? ']\n}\n' : '\n  ]\n}\n';
 }
 
 function* yamlParts(tree: ClassTree): Generator<string, void, void> {
-  for (const [key, value] of settingsOf(tree)) yield `${key}: ${flow(value, yamlText)}\n`;
+  for (const [key, value] of Object.entries(settingsOf(tree))) yield `${key}: ${flow(value, yamlText)}\n`;
   yield tree.classes.length === 0 ? 'classes: []\n' : 'classes:\n';
   for (const spec of tree.classes) {
     let indent = '  - ';
-    for (const [key, value] of fieldsOf(spec)) {
+    for (const [key, value] of Object.entries(writtenClass(spec))) {
       yield `${indent}${key}: ${flow(value, yamlText)}\n`;
       indent = '    ';
     }
   }
 }
 
-function settingsOf(tree: ClassTree): Fields {
-  const fields = new Map<string, Value>([['version', tree.version]]);
-  if (tree.defaultClass !== null) fields.set('default', tree.defaultClass);
-  if (tree.overheadBytes !== 0) fields.set('overhead', tree.overheadBytes);
-  if (tree.mpuBytes !== 0) fields.set('mpu', tree.mpuBytes);
-  return fields;
-}
-
-function fieldsOf(spec: ClassSpec): Fields {
-  const fields = new Map<string, Value>([['id', spec.id]]);
-  if (spec.parent !== null) fields.set('parent', spec.parent);
-  if (spec.match.length > 0)
-    fields.set(
-      'match',
-      spec.match.map((prefix) => prefix.text),
-    );
-  if (spec.leaf !== null) fields.set('leaf', spec.leaf);
-  if (spec.limitPackets !== LIMIT_DEFAULT_PACKETS) fields.set('limit', spec.limitPackets);
-  if (spec.limitBytes !== 0) fields.set('limitBytes', formatSize(spec.limitBytes));
-  if (spec.down !== null) fields.set('down', directionFields(spec.down));
-  if (spec.up !== null) fields.set('up', directionFields(spec.up));
-  return fields;
-}
-
-function directionFields(direction: DirectionSpec): Fields {
-  const { rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio } = direction;
-  const fields = new Map<string, Value>();
-  if (rateBps !== 0) fields.set('rate', formatRate(rateBps));
-  if (ceilBps !== rateBps) fields.set('ceil', formatRate(ceilBps));
-  if (burstBytes !== defaultBurstBytes(rateBps)) fields.set('burst', formatSize(burstBytes));
-  if (cburstBytes !== defaultBurstBytes(ceilBps)) fields.set('cburst', formatSize(cburstBytes));
-  if (quantumBytes !== defaultQuantumBytes(rateBps)) fields.set('quantum', formatSize(quantumBytes));
-  if (prio !== 0) fields.set('prio', prio);
+function settingsOf(tree: ClassTree): Readonly<Record<string, string | number>> {
+  const fields: Record<string, string | number> = { version: tree.version };
+  if (tree.defaultClass !== null) fields.default = tree.defaultClass;
+  if (tree.overheadBytes !== 0) fields.overhead = tree.overheadBytes;
+  if (tree.mpuBytes !== 0) fields.mpu = tree.mpuBytes;
   return fields;
 }
 
@@ -108,11 +72,9 @@ function directionFields(direction: DirectionSpec): Fields {
 function flow(value: Value, text: (value: string) => string): string {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return text(value);
-  if (value instanceof Map) {
-    const fields = Array.from(value as Fields, ([key, field]) => `${text(key)}: ${flow(field, text)}`);
-    return `{ ${fields.join(', ')} }`;
-  }
-  return `[${(value as readonly string[]).map(text).join(', ')}]`;
+  if (Array.isArray(value)) return `[${(value as readonly string[]).map(text).join(', ')}]`;
+  const fields = Object.entries(value).map(([key, field]) => `${text(key)}: ${flow(field as Value, text)}`);
+  return `{ ${fields.join(', ')} }`;
 }
 
 /** Bare where nobody could take it for something else; quoted as JSON does otherwise, with line separators escaped. */

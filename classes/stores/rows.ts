@@ -2,16 +2,10 @@
  * A class tree as rows of the reference schema: inner classes become sites, leaves subscribers, and what several leaves
  * have in common a plan. Values that are what a class would take by itself are left out, so that they follow the rates.
  */
-import {
-  type ClassSpec,
-  type ClassTree,
-  type DirectionSpec,
-  defaultBurstBytes,
-  defaultQuantumBytes,
-  LIMIT_DEFAULT_PACKETS,
-} from '../model.js';
+import { type ClassSpec, type ClassTree, type DirectionSpec, LIMIT_DEFAULT_PACKETS } from '../model.js';
 import type { RecordTable } from '../records.js';
 import { formatRate, formatSize } from '../units.js';
+import { writtenDirection } from '../written.js';
 import type { WriteOptions } from './store.js';
 
 /** A row without the columns that are NULL. */
@@ -149,13 +143,6 @@ function leafColumns(spec: ClassSpec): StoredRow {
 
 function directionColumns(name: 'down' | 'up', direction: DirectionSpec | null): StoredRow {
   if (direction === null) return {};
-  const { rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio } = direction;
-  return {
-    ...(rateBps !== 0 && { [`${name}_rate`]: formatRate(rateBps) }),
-    ...(ceilBps !== rateBps && { [`${name}_ceil`]: formatRate(ceilBps) }),
-    ...(burstBytes !== defaultBurstBytes(rateBps) && { [`${name}_burst`]: formatSize(burstBytes) }),
-    ...(cburstBytes !== defaultBurstBytes(ceilBps) && { [`${name}_cburst`]: formatSize(cburstBytes) }),
-    ...(quantumBytes !== defaultQuantumBytes(rateBps) && { [`${name}_quantum`]: formatSize(quantumBytes) }),
-    ...(prio !== 0 && { [`${name}_prio`]: prio }),
-  };
+  const written = Object.entries(writtenDirection(direction));
+  return Object.fromEntries(written.map(([key, value]) => [`${name}_${key}`, value]));
 }
