@@ -7,18 +7,7 @@
  *
  * Whatever reads the source, the watch and the API's plan and apply, takes its turn: a source is read by one at a time.
  */
-import {
-  audit,
-  BehaviorSubject,
-  concatMap,
-  defer,
-  merge,
-  NEVER,
-  retry,
-  type Subscription,
-  switchMap,
-  timer,
-} from 'rxjs';
+import { audit, BehaviorSubject, concatMap, defer, merge, retry, type Subscription, timer } from 'rxjs';
 import { type Difference, difference, type Refusal, refusal } from '../../classes/difference.js';
 import type { ClassTree } from '../../classes/model.js';
 import type { ClassSource } from '../../classes/source/source.js';
@@ -27,16 +16,13 @@ import type { SourceReport } from '../metrics/report.js';
 import { readClasses } from './class-source.js';
 import type { Logger } from './log.js';
 import type { PublishSummary } from './publisher.js';
+import { atTime, retryMs } from './source-timing.js';
 
 /** Changes that come together are read together. */
 const WAIT_MS = 5;
 /** The control thread has other things to do: it reads classes for a quarter of its time at most. */
 const REST_SHARE = 3;
 const REST_MAX_MS = 250;
-const RETRY_FIRST_MS = 250;
-const RETRY_MAX_MS = 30_000;
-/** What a timer can wait. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export interface FeedPlan {
   readonly difference: Difference;
@@ -91,14 +77,9 @@ export class ClassFeed {
       this.#subscription = source.changes$.pipe(retry({ delay: wait, resetOnSuccess: true })).subscribe();
       return;
     }
-    const expiry$ = this.#nextExpiryMs$.pipe(
-      switchMap((atMs) =>
-        atMs === null ? NEVER : timer(Math.min(Math.max(0, atMs - Date.now()), TIMER_MAX_MS)),
-      ),
-    );
     this.#subscription = merge(
       defer(() => source.changes$),
-      expiry$,
+      atTime(this.#nextExpiryMs$),
     )
       .pipe(
         audit(() => defer(() => this.#turn).pipe(concatMap(() => timer(this.#waitMs())))),
@@ -240,10 +221,6 @@ export class ClassFaults extends WeirError {
     super('E_CLASSES', `${lines[0]}${more}`);
     this.lines = lines;
   }
-}
-
-function retryMs(attempt: number): number {
-  return Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 16), RETRY_MAX_MS);
 }
 
 /** Reading the source again at once would find the same. */

@@ -10,13 +10,13 @@ import {
   NEVER,
   type Observable,
   retry,
-  switchMap,
   takeUntil,
   timer,
 } from 'rxjs';
 import { openSource } from '../../../classes/source/open.js';
 import type { SourceSpec } from '../../../classes/source/source.js';
 import { ask, RefusedError } from '../../control/client.js';
+import { atTime, retryMs } from '../../control/source-timing.js';
 import { usageError, WeirError } from '../../errors.js';
 import { controlSocket } from '../control-socket.js';
 import { printError, printJson, printText } from '../output.js';
@@ -38,10 +38,6 @@ interface Applied {
 
 /** Changes that come together are applied together. */
 const GATHER_MS = 20;
-const RETRY_FIRST_MS = 250;
-const RETRY_MAX_MS = 30_000;
-/** What a timer can wait. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
 /** Lines of one refusal: the same table may be wrong in every row. */
 const LINES_MAX = 10;
 
@@ -87,10 +83,7 @@ class Follower {
     this.#socket = socket;
     this.#source = source;
     this.#isJson = isJson;
-    const waitMs = (atMs: number): number => Math.min(Math.max(0, atMs - Date.now()), TIMER_MAX_MS);
-    this.expiry$ = this.#nextExpiryMs$.pipe(
-      switchMap((atMs) => (atMs === null ? NEVER : timer(waitMs(atMs)))),
-    );
+    this.expiry$ = atTime(this.#nextExpiryMs$);
   }
 
   /** Prints what has changed, if anything has. What the daemon refuses is told once, and the next change is waited for. */
@@ -127,7 +120,7 @@ function lineOf({ epoch, counts }: Applied): string {
 function lost(error: unknown, attempt: number): Observable<0> {
   if (!(error instanceof WeirError)) throw error;
   printError(error.code, error.message);
-  return timer(Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt - 1, 16), RETRY_MAX_MS));
+  return timer(retryMs(attempt));
 }
 
 function secondsOf(text: string): number {
