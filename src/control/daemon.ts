@@ -36,6 +36,8 @@ const CHECK_MS = 250;
 const SAMPLE_MS = 1000;
 const POLL_MS = 5;
 const STOP_MS = 1000;
+/** For one that is starting: it has its modules and the native library to load first. */
+const STOP_STARTING_MS = 20_000;
 const STOP_BY_FORCE_MS = 5000;
 const CAPACITY_MIN = 65_536;
 /** The epoch of the bypass prefixes' own class hash, which never changes. */
@@ -293,8 +295,9 @@ export class Daemon implements ApiSubject {
   }
 
   async #stopWorkers(supervisor: Supervisor): Promise<void> {
+    const patienceMs = supervisor.isStarting ? STOP_STARTING_MS : STOP_MS;
     supervisor.stop(false);
-    if (await until(() => supervisor.isStopped, STOP_MS)) return;
+    if (await until(() => supervisor.isStopped, patienceMs)) return;
     supervisor.stop(true);
     if (!(await until(() => supervisor.isStopped, STOP_BY_FORCE_MS)))
       throw new WeirError('E_WORKER', 'a worker thread does not end: it is stuck in the kernel');

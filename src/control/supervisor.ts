@@ -97,6 +97,10 @@ export class Supervisor {
     return this.#slots.every(({ state }) => state === 'running');
   }
 
+  get isStarting(): boolean {
+    return this.#slots.some(({ state }) => state === 'starting');
+  }
+
   start(nowMs: number): void {
     for (const slot of this.#slots) this.#start(slot, nowMs);
   }
@@ -137,13 +141,17 @@ export class Supervisor {
       );
   }
 
-  /** Tells all workers to end, the ones that do not by force; `ended` events follow, and then `isStopped`. */
+  /**
+   * Tells all workers to end, or makes them; `ended` events follow, and then `isStopped`. One that is starting ends when
+   * it has come to its loop. Force is for workers that do not come round: it ends the whole process when it meets a thread
+   * in the midst of loading the native library.
+   */
   stop(byForce: boolean): void {
     this.#isStopping = true;
     for (const slot of this.#slots) {
-      const { thread, state } = slot;
+      const { thread } = slot;
       if (thread === null) slot.state = 'stopped';
-      else if (byForce || state !== 'running') thread.terminate(null);
+      else if (byForce) thread.terminate(null);
       else thread.send(Command.STOP);
     }
   }

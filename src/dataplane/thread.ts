@@ -181,6 +181,12 @@ async function main(): Promise<void> {
     send({ kind: 'failed', code, message: (error as Error).message });
     return;
   }
+  const shell = new Shell(worker, io, data.words, data.mailbox);
+  // Told to end while it was starting: nobody has heard of the io yet.
+  if (!shell.goesOn()) {
+    io.close();
+    return;
+  }
   const trees = [worker.trees[0].memory.words, worker.trees[1].memory.words] as const;
   const { handle, wakeFd, zeroCopy } = io;
   send({ kind: 'ready', handle, wakeFd, zeroCopy, counters: worker.counters, trees, warnings });
@@ -189,7 +195,7 @@ async function main(): Promise<void> {
   worker.step(io.nowWord[0]! - data.originNs);
   io.start();
   send({ kind: 'started' });
-  loop(worker, io, new Shell(worker, io, data.words, data.mailbox), data.words, data.originNs);
+  loop(worker, io, shell, data.words, data.originNs);
 }
 
 await main();

@@ -237,6 +237,32 @@ test('a worker that cannot open its rings ends the attempt', async () => {
   running.remove();
 });
 
+test('a worker that is starting when another has failed ends by itself', async () => {
+  const flags = new Int32Array(new SharedArrayBuffer(8));
+  const opener = (script: string) => ({
+    module: `data:text/javascript,export function open({ flags }) { ${script} }`,
+    name: 'open',
+    options: { flags },
+  });
+  const openers = [
+    opener('throw new Error("no rings")'),
+    // Cut short in the midst of this, a thread that loads a native library would take the process with it.
+    opener('Atomics.wait(flags, 0, 0, 500); Atomics.store(flags, 1, 1); throw new Error("late")'),
+  ];
+  const running = await RunningDaemon.create({
+    queues: 2,
+    candidates: (wire) => [
+      {
+        ...wire.candidate,
+        attach: (log) => ({ ...wire.candidate.attach(log), opener: (queue) => openers[queue]! }),
+      },
+    ],
+  });
+  assert.is(await codeOf(running.daemon.start()), 'E_INTERNAL');
+  assert.is(Atomics.load(flags, 1), 1, 'it came to the end of its opening');
+  running.remove();
+});
+
 test('weir stats prints a table, one document, or what is wrong', () =>
   withDaemon({}, async (running) => {
     await carry(running, 0, '10.0.0.1', 12);
