@@ -6,6 +6,7 @@
  * one a fresh compile of the same rows would give, but for the order of the subscribers.
  */
 
+import { SpecTables } from './class-reader.js';
 import {
   Compilation,
   type CompileResult,
@@ -18,7 +19,6 @@ import {
 } from './compile.js';
 import { addressPlace, readAddress, takenBy, unknownSubscriber } from './compile-addresses.js';
 import { classOf, expiryOf, idOf, type Plan, RowProblems, RowReader } from './compile-rows.js';
-import { DirectionTable } from './direction-table.js';
 import {
   CLASSES_MAX,
   type ClassSpec,
@@ -33,7 +33,7 @@ import type { RecordRow, RecordSet, SubscriberPatch } from './records.js';
 import { checkAssured, NO_PARENT, SilentRoots, warnOfCeil } from './structure.js';
 import { quoted } from './units.js';
 
-/** Rows read into one table of directions before a fresh one is made of those in use: bounds what changes leave behind. */
+/** Rows read into one set of tables before a fresh one is made of what is in use: bounds what changes leave behind. */
 const ROWS_PER_TABLE = 100_000;
 
 const NOTHING: ReadonlyMap<string, ClassSpec> = new Map();
@@ -53,7 +53,7 @@ export class Book {
   #snapshot: Snapshot | null = null;
   #tree: ClassTree | null = null;
   #warnings: readonly Problem[] = [];
-  #directions = new DirectionTable();
+  #tables = new SpecTables();
   #rowsRead = 0;
   /** Expired subscribers whose class did not end at the time that was known for it: their rows were edited. */
   readonly #cutShort = new Set<string>();
@@ -70,9 +70,9 @@ export class Book {
    * subscribers who had a class until their row's expiry was moved into the past: an edit, which a guard must count.
    */
   replace(records: RecordSet, nowMs: number): CompileResult {
-    this.#renewDirections();
+    this.#renewTables();
     this.#needsReplace = true;
-    const compilation = new Compilation(records, nowMs, this.#directions, this.#knownClasses());
+    const compilation = new Compilation(records, nowMs, this.#tables, this.#knownClasses());
     const { tree, problems, snapshot } = compilation.run();
     if (tree === null || snapshot === null) return this.#result(null, problems);
     for (const id of this.#cutShort) if (!snapshot.expired.has(id)) this.#cutShort.delete(id);
@@ -101,8 +101,8 @@ export class Book {
     for (const [id, ms] of snapshot.expiries) if (ms <= nowMs) touched.add(id);
     if (touched.size === 0) return this.#result(this.#tree, this.#warnings);
     this.#rowsRead += patch.subscribers.length;
-    if (this.#rowsRead > ROWS_PER_TABLE) this.#renewDirections();
-    const own = new PatchReader(snapshot, this.#directions, touched, nowMs);
+    if (this.#rowsRead > ROWS_PER_TABLE) this.#renewTables();
+    const own = new PatchReader(snapshot, this.#tables, touched, nowMs);
     const changes = own.read(patch);
     const warnings = this.#warnings.filter(({ classId }) => classId === null || !touched.has(classId));
     const problems = own.problems.items.length === 0 ? warnings : [...warnings, ...own.problems.items];
@@ -172,20 +172,25 @@ export class Book {
     return known;
   }
 
-  /** A table of the directions in use: equal ones stay one object in the trees to come. */
-  #renewDirections(): void {
-    this.#directions = new DirectionTable();
+  /** Tables of what is in use: equal directions and queues stay one object in the trees to come. */
+  #renewTables(): void {
+    const tables = new SpecTables();
+    this.#tables = tables;
     this.#rowsRead = 0;
     const snapshot = this.#snapshot;
     if (snapshot === null) return;
     const seen = new Set<unknown>([null]);
-    const keep = ({ down, up }: ClassSpec): void => {
+    const keep = ({ queue, down, up }: ClassSpec): void => {
       for (const direction of [down, up]) {
         if (direction === null || seen.has(direction)) continue;
         seen.add(direction);
-        this.#directions.intern(direction);
+        tables.directions.intern(direction);
       }
+      if (seen.has(queue)) return;
+      seen.add(queue);
+      tables.queues.intern(queue);
     };
+    tables.queues.intern(snapshot.settings.queue);
     for (const site of snapshot.sites) keep(site);
     for (const spec of snapshot.live.values()) keep(spec);
     for (const plan of snapshot.plans.values()) keep(plan.spec);
@@ -225,9 +230,9 @@ class PatchReader {
   /** by row */
   readonly #planOfSilent = new Map<number, Plan | null>();
 
-  constructor(snapshot: Snapshot, directions: DirectionTable, touched: ReadonlySet<string>, nowMs: number) {
+  constructor(snapshot: Snapshot, tables: SpecTables, touched: ReadonlySet<string>, nowMs: number) {
     this.#snapshot = snapshot;
-    this.#reader = new RowReader(this.problems, directions, snapshot.plans);
+    this.#reader = new RowReader(this.problems, tables, snapshot.settings.queue, snapshot.plans);
     this.#touched = touched;
     this.#nowMs = nowMs;
     this.problems.table = 'subscribers';
@@ -240,7 +245,6 @@ class PatchReader {
       if (!this.#changes.expired.has(id)) this.#readClass(row, id, index, matches.get(id));
     }
     this.#reportSilent();
-    this.#reader.finish('subscribers');
     this.#checkSums();
     this.#checkDefault();
     return this.#changes;

@@ -11,11 +11,6 @@ import {
   defaultBurstBytes,
   defaultQuantumBytes,
   ID_LENGTH_MAX,
-  LEAF_KINDS,
-  LEAVES_QUEUED_AS_PFIFO,
-  type LeafKind,
-  LIMIT_DEFAULT_PACKETS,
-  LIMIT_MAX_PACKETS,
   MATCHES_MAX,
   PRIO_MAX,
   type PrefixSpec,
@@ -24,6 +19,10 @@ import {
 } from './model.js';
 import { parsePrefix } from './prefix.js';
 import { type ProblemList, printableKey, unknownKeyMessage } from './problems.js';
+import { NO_SETTINGS, type QueueSettings } from './queue.js';
+import { QUEUE_KEY_OF, wholeNumberFault } from './queue-keys.js';
+import { classQueue, type Fail, type SaidSettings, takeQueueKey } from './queue-reader.js';
+import { QueueTable } from './queue-table.js';
 import { formatRate, parseRateBps, parseSizeBytes, quoted } from './units.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -32,9 +31,7 @@ const CLASS_KEYS: ReadonlySet<string> = new Set([
   'id',
   'parent',
   'match',
-  'leaf',
-  'limit',
-  'limitBytes',
+  ...QUEUE_KEY_OF.keys(),
   'down',
   'up',
 ]);
@@ -60,33 +57,48 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What the classes of a tree share: one object for all equal directions, and for all equal queues. */
+export class SpecTables {
+  readonly directions = new DirectionTable();
+  readonly queues = new QueueTable();
+}
+
 export class ClassReader {
   private readonly problems: ProblemList;
   private readonly rates = new Map<unknown, number | string>();
   private readonly sizes = new Map<unknown, number | string>();
-  private readonly directions: DirectionTable;
+  private readonly tables: SpecTables;
+  private readonly treeQueue: QueueSettings;
   /** canonical prefix → index of the class that has it */
   private readonly classByMatch = new Map<string, number>();
   private tooManyMatches = false;
-  private readonly otherLeaves = new Map<string, { id: string; index: number; count: number }>();
   private readonly labelOf: (index: number) => string;
   /** of the class being read */
   private index = 0;
   private id = '';
+  private readonly fail: Fail = (key, message) => this.problems.classError(this.id, this.index, key, message);
 
-  /** `labelOf` names a class that has been read already, for messages about two classes. */
+  /**
+   * `labelOf` names a class that has been read already, for messages about two classes; `treeQueue` is what the tree says for
+   * all of them.
+   */
   constructor(
     problems: ProblemList,
     labelOf: (index: number) => string,
-    directions: DirectionTable = new DirectionTable(),
+    tables: SpecTables,
+    treeQueue: QueueSettings,
   ) {
     this.problems = problems;
     this.labelOf = labelOf;
-    this.directions = directions;
+    this.tables = tables;
+    this.treeQueue = treeQueue;
   }
 
-  /** The class at `index` of the file; its id is empty if it has no usable one. Null if `value` is not a map. */
-  read(value: unknown, index: number): ClassSpec | null {
+  /**
+   * The class at `index` of the file; its id is empty if it has no usable one. Null if `value` is not a map. What `base` says of
+   * the queue holds where the class does not say otherwise.
+   */
+  read(value: unknown, index: number, base: QueueSettings = NO_SETTINGS): ClassSpec | null {
     this.index = index;
     this.id = '';
     if (!isFields(value)) {
@@ -95,30 +107,15 @@ export class ClassReader {
     }
     this.id = this.readId(value.id);
     this.checkKeys(value, CLASS_KEYS, '');
+    const queue = this.readQueue(value, base);
     return {
       id: this.id,
       parent: this.readParent(value.parent),
       match: this.readMatches(value.match),
-      leaf: this.readLeaf(value.leaf),
-      limitPackets: this.readWhole(value.limit, 'limit', 1, LIMIT_MAX_PACKETS, LIMIT_DEFAULT_PACKETS),
-      limitBytes: this.readSize(value.limitBytes, 'limitBytes', 0),
+      queue,
       down: this.readDirection(value.down, 'down'),
       up: this.readDirection(value.up, 'up'),
     };
-  }
-
-  /** Reports what was noticed many times over once, with a count: a million equal lines would help nobody. */
-  finish(what: 'classes' | 'rows' = 'classes'): void {
-    for (const [leaf, { id, index, count }] of this.otherLeaves) {
-      const others = count === 1 ? '' : `, here and in ${count - 1} more ${what}`;
-      const message = `this version queues '${leaf}' as pfifo${others}`;
-      this.problems.classWarning(id, index, 'leaf', message);
-    }
-    this.otherLeaves.clear();
-  }
-
-  private fail(key: string, message: string): void {
-    this.problems.classError(this.id, this.index, key, message);
   }
 
   private checkKeys(fields: Fields, known: ReadonlySet<string>, prefix: string): void {
@@ -141,18 +138,15 @@ export class ClassReader {
     return null;
   }
 
-  private readLeaf(value: unknown): LeafKind | null {
-    if (value === undefined) return null;
-    const kind = LEAF_KINDS.find((known) => known === value);
-    if (kind === undefined) {
-      this.fail('leaf', `${quoted(value)} is not a leaf queue; known are pfifo, fq_codel and codel`);
-      return null;
+  private readQueue(fields: Fields, base: QueueSettings): QueueSettings {
+    let said: SaidSettings | null = null;
+    for (const name in fields) {
+      const key = QUEUE_KEY_OF.get(name);
+      if (key === undefined) continue;
+      said ??= {};
+      takeQueueKey(said, key, fields[name], this.fail);
     }
-    if (!LEAVES_QUEUED_AS_PFIFO.includes(kind)) return kind;
-    const seen = this.otherLeaves.get(kind);
-    if (seen === undefined) this.otherLeaves.set(kind, { id: this.id, index: this.index, count: 1 });
-    else seen.count++;
-    return kind;
+    return said === null ? base : classQueue(said, base, this.treeQueue, this.tables.queues, this.fail);
   }
 
   private readMatches(value: unknown): readonly PrefixSpec[] {
@@ -230,7 +224,7 @@ export class ClassReader {
     }
     const prio = this.readWhole(value.prio, `${name}.prio`, 0, PRIO_MAX, 0);
     if (this.problems.errorCount !== errorsBefore) return UNREADABLE;
-    return this.directions.intern({ rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio });
+    return this.tables.directions.intern({ rateBps, ceilBps, burstBytes, cburstBytes, quantumBytes, prio });
   }
 
   private checkCeil(fields: Fields, name: string, rateBps: number, ceilBps: number): void {
@@ -280,12 +274,6 @@ export function idFault(value: unknown): string | null {
   if (value.length > ID_LENGTH_MAX) return `is longer than ${ID_LENGTH_MAX} characters`;
   if (/\p{Cc}/u.test(value)) return `${quoted(value)} contains a control character`;
   return null;
-}
-
-/** What is wrong with a value that must be a whole number from `min` to `max`, or null. */
-export function wholeNumberFault(value: unknown, min: number, max: number): string | null {
-  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return null;
-  return `must be a whole number from ${min} to ${max}, not ${quoted(value)}`;
 }
 
 function remember(

@@ -4,11 +4,12 @@
  * A row becomes a map as in the tree file and goes through the same reader, so a rate is judged alike wherever it stands.
  * Plans are read once; a subscriber without rates of its own takes its plan's directions as they are.
  */
-import { ClassReader, idFault, UNREADABLE } from './class-reader.js';
-import type { DirectionTable } from './direction-table.js';
+import { ClassReader, idFault, type SpecTables, UNREADABLE } from './class-reader.js';
 import type { ClassSpec, DirectionSpec, PrefixSpec, Problem } from './model.js';
 import { ProblemList } from './problems.js';
-import type { RecordRow, RecordTable } from './records.js';
+import { NO_SETTINGS, type QueueSettings } from './queue.js';
+import { QUEUE_KEYS } from './queue-keys.js';
+import { QUEUE_COLUMNS, type RecordRow, type RecordTable } from './records.js';
 import { quoted, RATE_MAX_BPS } from './units.js';
 
 /** A plan's row, and what it gives to the classes on it; a direction that cannot be read is UNREADABLE. */
@@ -18,7 +19,6 @@ export interface Plan {
   readonly spec: ClassSpec;
 }
 
-const LEAF_COLUMNS = ['leaf', 'limit_packets', 'limit_bytes'] as const;
 const DIRECTION_KEYS = ['rate', 'ceil', 'burst', 'cburst', 'quantum', 'prio'] as const;
 const COLUMNS_OF = {
   down: DIRECTION_KEYS.map((key) => `down_${key}`),
@@ -29,10 +29,12 @@ const COLUMNS_OF = {
 const COLUMN_OF_KEY: Readonly<Record<string, string>> = {
   down: 'down_rate',
   up: 'up_rate',
-  limit: 'limit_packets',
-  limitBytes: 'limit_bytes',
+  linklayer: 'link_layer',
   match: '',
+  ...Object.fromEntries(QUEUE_KEYS.map(({ key, column }) => [key, column])),
 };
+
+const BOOLEANS: ReadonlySet<string> = new Set(['ecn', 'wash']);
 
 /** Seconds since 1970 beyond this lie more than a thousand years ahead: milliseconds, by mistake. */
 const SECONDS_MAX = 1e11;
@@ -106,7 +108,7 @@ export function rowPlace(table: RecordTable, id: string, index: number): string 
   return id === '' ? `${table} row ${index + 1}` : `${table} row '${id}'`;
 }
 
-function columnOf(table: RecordTable, key: string): string {
+export function columnOf(table: RecordTable, key: string): string {
   if (key === 'parent' && table === 'subscribers') return 'site';
   return COLUMN_OF_KEY[key] ?? key.replace('.', '_');
 }
@@ -156,7 +158,7 @@ function timeOf(text: string): number | null {
 }
 
 /** What a subscriber's row says, but for its addresses. */
-export type SubscriberRates = Pick<ClassSpec, 'leaf' | 'limitPackets' | 'limitBytes' | 'down' | 'up'> & {
+export type SubscriberRates = Pick<ClassSpec, 'queue' | 'down' | 'up'> & {
   /** the plan whose rates these are, unchanged; else null */
   readonly plan: Plan | null;
 };
@@ -166,9 +168,7 @@ const NO_PLAN_SPEC: ClassSpec = {
   id: '',
   parent: null,
   match: [],
-  leaf: null,
-  limitPackets: 1,
-  limitBytes: 0,
+  queue: NO_SETTINGS,
   down: UNREADABLE,
   up: UNREADABLE,
 };
@@ -178,16 +178,22 @@ export class RowReader {
   readonly #reader: ClassReader;
   readonly #plans: ReadonlyMap<string, Plan>;
 
-  constructor(problems: RowProblems, directions: DirectionTable, plans: ReadonlyMap<string, Plan>) {
+  /** `treeQueue` is what the settings say for all classes. */
+  constructor(
+    problems: RowProblems,
+    tables: SpecTables,
+    treeQueue: QueueSettings,
+    plans: ReadonlyMap<string, Plan>,
+  ) {
     this.#problems = problems;
     this.#plans = plans;
-    this.#reader = new ClassReader(problems, () => '', directions);
+    this.#reader = new ClassReader(problems, () => '', tables, treeQueue);
   }
 
   /** The id is empty where the row has no usable one, which is reported. */
   readPlan(row: RecordRow, index: number): Plan {
     this.#problems.table = 'plans';
-    const spec = this.#read(row, index, { ...whole(row), ...leafOf(row) });
+    const spec = this.#read(row, index, { ...whole(row), ...queueOf(row) });
     return { id: spec.id, row, spec };
   }
 
@@ -220,9 +226,9 @@ export class RowReader {
         this.#problems.classError(id, index, 'plan', 'is missing, and the row has no rates of its own');
       }
     }
-    if (plan !== undefined && !ownDown && !ownUp && !hasAny(row, LEAF_COLUMNS)) {
-      const { leaf, limitPackets, limitBytes, down, up } = plan.spec;
-      return { leaf, limitPackets, limitBytes, down, up, plan };
+    if (plan !== undefined && !ownDown && !ownUp && !hasAny(row, QUEUE_COLUMNS)) {
+      const { queue, down, up } = plan.spec;
+      return { queue, down, up, plan };
     }
     return this.#readOwn(row, index, plan ?? null, planId === undefined, ownDown, ownUp);
   }
@@ -237,37 +243,34 @@ export class RowReader {
     ownUp: boolean,
   ): SubscriberRates {
     const base = plan?.spec ?? NO_PLAN_SPEC;
-    const fields = leafOf(row);
+    const fields = queueOf(row);
     // Beside a plan that could not be read the row's own values are still checked, each by itself.
     const beside = (name: 'down' | 'up'): RecordRow | null =>
       isAlone ? null : base[name] === UNREADABLE ? { [`${name}_ceil`]: RATE_MAX_BPS } : plan!.row;
     if (ownDown) fields.down = directionOf(row, beside('down'), 'down');
     if (ownUp) fields.up = directionOf(row, beside('up'), 'up');
     this.#problems.note = plan === null ? '' : `on plan '${plan.id}'`;
-    const spec = this.#read(row, index, fields);
+    const spec = this.#read(row, index, fields, base.queue);
     this.#problems.note = '';
     const direction = (name: 'down' | 'up', own: boolean): DirectionSpec | null => {
       if (isAlone) return spec[name];
       return own && base[name] !== UNREADABLE ? spec[name] : base[name];
     };
     return {
-      leaf: fields.leaf === undefined ? base.leaf : spec.leaf,
-      limitPackets: fields.limit === undefined && plan !== null ? base.limitPackets : spec.limitPackets,
-      limitBytes: fields.limitBytes === undefined ? base.limitBytes : spec.limitBytes,
+      queue: spec.queue,
       down: direction('down', ownDown),
       up: direction('up', ownUp),
       plan: null,
     };
   }
 
-  /** Reports what was noticed of many rows. */
-  finish(table: RecordTable): void {
-    this.#problems.table = table;
-    this.#reader.finish('rows');
-  }
-
-  #read(row: RecordRow, index: number, fields: Record<string, unknown>): ClassSpec {
-    return this.#reader.read({ id: idOf(row.id), ...fields }, index)!;
+  #read(
+    row: RecordRow,
+    index: number,
+    fields: Record<string, unknown>,
+    base: QueueSettings = NO_SETTINGS,
+  ): ClassSpec {
+    return this.#reader.read({ id: idOf(row.id), ...fields }, index, base)!;
   }
 }
 
@@ -278,8 +281,8 @@ export function classOf(
   match: readonly PrefixSpec[],
   rates: SubscriberRates,
 ): ClassSpec {
-  const { leaf, limitPackets, limitBytes, down, up } = rates;
-  return { id, parent, match, leaf, limitPackets, limitBytes, down, up };
+  const { queue, down, up } = rates;
+  return { id, parent, match, queue, down, up };
 }
 
 function whole(row: RecordRow): Record<string, unknown> {
@@ -289,12 +292,20 @@ function whole(row: RecordRow): Record<string, unknown> {
   return fields;
 }
 
-function leafOf(row: RecordRow): Record<string, unknown> {
+/** The keys of a tree file that a row's columns say of the queue. */
+export function queueOf(row: RecordRow): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
-  if (isGiven(row.leaf)) fields.leaf = row.leaf;
-  if (isGiven(row.limit_packets)) fields.limit = numberOf(row.limit_packets);
-  if (isGiven(row.limit_bytes)) fields.limitBytes = numberOf(row.limit_bytes);
+  for (const { key, column } of QUEUE_KEYS) {
+    const value = row[column];
+    if (isGiven(value)) fields[key] = BOOLEANS.has(column) ? booleanOf(value) : numberOf(value);
+  }
   return fields;
+}
+
+/** SQLite has no booleans but 0 and 1. */
+function booleanOf(value: unknown): unknown {
+  const number = numberOf(value);
+  return number === 0 || number === 1 ? number === 1 : value;
 }
 
 function directionOf(row: RecordRow, beside: RecordRow | null, name: 'down' | 'up'): Record<string, unknown> {

@@ -5,24 +5,27 @@
  * of the tree file (structure.ts). A subscriber whose time is over is left out with its addresses, and its row is not
  * judged beyond its id. What is known after a compile that found no error stays in a Snapshot, which book.ts patches.
  */
-import { wholeNumberFault } from './class-reader.js';
+import { SpecTables } from './class-reader.js';
 import { addressPlace, readAddress, takenBy, unknownSubscriber } from './compile-addresses.js';
 import {
   classOf,
+  columnOf,
   expiryOf,
   idOf,
   numberOf,
   type Plan,
+  queueOf,
   RowProblems,
   RowReader,
   rowPlace,
 } from './compile-rows.js';
 import { areEqualClasses } from './difference.js';
-import { DirectionTable } from './direction-table.js';
 import {
   CLASSES_MAX,
   type ClassSpec,
   type ClassTree,
+  LINK_LAYERS,
+  type LinkLayer,
   MATCHES_MAX,
   MPU_MAX_BYTES,
   OVERHEAD_MAX_BYTES,
@@ -31,6 +34,9 @@ import {
   type Problem,
 } from './model.js';
 import { comparePrefixes, warnOfOverlaps } from './overlap.js';
+import type { QueueSettings } from './queue.js';
+import { QUEUE_KEY_OF, wholeNumberFault, wordFault } from './queue-keys.js';
+import { type SaidSettings, takeQueueKey, treeQueue } from './queue-reader.js';
 import type { RecordRow, RecordSet, RecordTable } from './records.js';
 import { NO_PARENT, orderParentsFirst, type UpperClasses, warnOfRates } from './structure.js';
 import { quoted } from './units.js';
@@ -50,6 +56,8 @@ export interface TreeSettings {
   readonly defaultClass: string | null;
   readonly overheadBytes: number;
   readonly mpuBytes: number;
+  readonly linkLayer: LinkLayer;
+  readonly queue: QueueSettings;
 }
 
 /** What a compile found out about tables without errors. */
@@ -76,7 +84,7 @@ export interface Snapshot {
 
 /** Compiles all tables as of `nowMs`, milliseconds since 1970. Never throws, whatever the rows hold. */
 export function compile(records: RecordSet, nowMs: number): CompileResult {
-  const { tree, problems, snapshot } = new Compilation(records, nowMs, new DirectionTable(), NOTHING).run();
+  const { tree, problems, snapshot } = new Compilation(records, nowMs, new SpecTables(), NOTHING).run();
   const expired: ReadonlySet<string> = new Set(snapshot?.expired.keys() ?? []);
   return { tree, problems, expired, nextExpiryMs: snapshot === null ? null : earliest(snapshot.expiries) };
 }
@@ -90,8 +98,7 @@ export function earliest(times: ReadonlyMap<string, number>): number | null {
 
 /** The tree that the settings and classes make. `isThere` tells whether the default class is among them. */
 export function treeOf(settings: TreeSettings, classes: readonly ClassSpec[], isThere: boolean): ClassTree {
-  const { defaultClass, overheadBytes, mpuBytes } = settings;
-  return { version: 1, defaultClass: isThere ? defaultClass : null, overheadBytes, mpuBytes, classes };
+  return { version: 1, ...settings, defaultClass: isThere ? settings.defaultClass : null, classes };
 }
 
 const NOTHING: ReadonlyMap<string, ClassSpec> = new Map();
@@ -104,6 +111,7 @@ export class Compilation {
   readonly #previous: ReadonlyMap<string, ClassSpec>;
   readonly #problems = new RowProblems();
   readonly #reader: RowReader;
+  readonly #treeQueue: QueueSettings;
   readonly #plans = new Map<string, Plan>();
   readonly #siteIndex = new Map<string, number>();
   /** sites in the order of their rows, then live subscribers; ids that cannot be used are empty */
@@ -119,13 +127,14 @@ export class Compilation {
   constructor(
     records: RecordSet,
     nowMs: number,
-    directions: DirectionTable,
+    tables: SpecTables,
     previous: ReadonlyMap<string, ClassSpec>,
   ) {
     this.#records = records;
     this.#nowMs = nowMs;
     this.#previous = previous;
-    this.#reader = new RowReader(this.#problems, directions, this.#plans);
+    this.#treeQueue = this.#readTreeQueue(tables);
+    this.#reader = new RowReader(this.#problems, tables, this.#treeQueue, this.#plans);
   }
 
   run(): { tree: ClassTree | null; problems: readonly Problem[]; snapshot: Snapshot | null } {
@@ -156,7 +165,6 @@ export class Compilation {
       if (this.#plans.has(plan.id)) this.#fail('plans', plan.id, index, 'id', 'is used by two rows');
       else this.#plans.set(plan.id, plan);
     });
-    this.#reader.finish('plans');
   }
 
   #readSites(): void {
@@ -186,7 +194,6 @@ export class Compilation {
       this.#classes.push(spec);
       this.#planOf.push(rates.plan);
     }
-    this.#reader.finish('subscribers');
   }
 
   #readSiteOf(row: RecordRow, id: string, index: number): string | null {
@@ -292,6 +299,22 @@ export class Compilation {
     return { parentOf, order: orderParentsFirst(classes, parentOf, problems) };
   }
 
+  /** Before the plans, whose times are held against these. */
+  #readTreeQueue(tables: SpecTables): QueueSettings {
+    const fields = queueOf(this.#records.settings[0] ?? {});
+    const said: SaidSettings = {};
+    const fail = (key: string, message: string): void => this.#failSetting(key, message);
+    for (const [name, key] of QUEUE_KEY_OF) takeQueueKey(said, key, fields[name], fail);
+    return treeQueue(said, tables.queues, fail);
+  }
+
+  #readLinkLayer(value: unknown): LinkLayer {
+    if (value === null || value === undefined) return 'ethernet';
+    const fault = wordFault(value, LINK_LAYERS, 'a link layer');
+    if (fault !== null) this.#failSetting('linklayer', fault);
+    return value as LinkLayer;
+  }
+
   #readSettings(parentOf: Int32Array): TreeSettings {
     const rows = this.#records.settings;
     const row = rows[0] ?? {};
@@ -307,6 +330,8 @@ export class Compilation {
       defaultClass: this.#readDefault(idOf(row.default_class), parentOf),
       overheadBytes: bytes('overhead_bytes', OVERHEAD_MIN_BYTES, OVERHEAD_MAX_BYTES),
       mpuBytes: bytes('mpu_bytes', 0, MPU_MAX_BYTES),
+      linkLayer: this.#readLinkLayer(row.link_layer),
+      queue: this.#treeQueue,
     };
   }
 
@@ -359,6 +384,10 @@ export class Compilation {
       expiries: this.#expiries,
       expired: this.#expired,
     };
+  }
+
+  #failSetting(key: string, message: string): void {
+    this.#problems.placeError('settings', columnOf('settings', key), message);
   }
 
   #fail(table: RecordTable, id: string, index: number, key: string, message: string): void {

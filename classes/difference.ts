@@ -9,10 +9,13 @@ import {
   type PrefixSpec,
 } from './model.js';
 import { comparePrefixes } from './overlap.js';
+import { NO_SETTINGS, type QueueSettings } from './queue.js';
+import { QUEUE_KEYS, type QueueValue, writtenQueue } from './queue-keys.js';
+import { areEqualSettings } from './queue-table.js';
 import { formatRate, formatSize } from './units.js';
 import { type WrittenClass, writtenClass } from './written.js';
 
-export type ChangedValue = string | number | null | readonly string[];
+export type ChangedValue = QueueValue | null | readonly string[];
 
 /** One key of a class, dotted as in the tree file, and its value there and here; rates and sizes in tc's grammar. */
 export interface KeyChange {
@@ -31,7 +34,7 @@ export interface Difference {
     readonly to: string | null;
   }[];
   readonly changed: readonly { readonly id: string; readonly changes: readonly KeyChange[] }[];
-  /** The tree's own keys: default, overhead, mpu. */
+  /** The tree's own keys: default, overhead, mpu, linklayer, and those of the queue. */
   readonly settings: readonly KeyChange[];
   /** Classes in both trees that are the same. */
   readonly unchanged: number;
@@ -121,9 +124,7 @@ export function areEqualClasses(a: ClassSpec, b: ClassSpec): boolean {
   return (
     a.id === b.id &&
     a.parent === b.parent &&
-    a.leaf === b.leaf &&
-    a.limitPackets === b.limitPackets &&
-    a.limitBytes === b.limitBytes &&
+    areEqualSettings(a.queue, b.queue) &&
     areSameDirections(a.down, b.down) &&
     areSameDirections(a.up, b.up) &&
     areEqualMatches(a.match, b.match)
@@ -151,9 +152,7 @@ function changesOf(before: ClassSpec, after: ClassSpec): KeyChange[] {
   if (!areEqualMatches(before.match, after.match)) {
     changes.push({ key: 'match', from: sortedTexts(before.match), to: sortedTexts(after.match) });
   }
-  addChange(changes, 'leaf', before.leaf, after.leaf);
-  addChange(changes, 'limit', before.limitPackets, after.limitPackets);
-  addChange(changes, 'limitBytes', formatSize(before.limitBytes), formatSize(after.limitBytes));
+  addQueueChanges(changes, before.queue, after.queue);
   addDirectionChanges(changes, 'down', before.down, after.down);
   addDirectionChanges(changes, 'up', before.up, after.up);
   return changes;
@@ -161,6 +160,13 @@ function changesOf(before: ClassSpec, after: ClassSpec): KeyChange[] {
 
 function addChange(changes: KeyChange[], key: string, from: ChangedValue, to: ChangedValue): void {
   if (from !== to) changes.push({ key, from, to });
+}
+
+/** What is left out on one side is null there: what holds then may be the tree's, or follow from the kind of leaf. */
+function addQueueChanges(changes: KeyChange[], before: QueueSettings, after: QueueSettings): void {
+  if (before === after) return;
+  const [from, to] = [writtenQueue(before), writtenQueue(after)];
+  for (const { key } of QUEUE_KEYS) addChange(changes, key, from[key] ?? null, to[key] ?? null);
 }
 
 /** Values that follow from the rate on both sides are not changes of their own: nobody wrote them. */
@@ -203,6 +209,8 @@ function settingsChanges(before: ClassTree | null, after: ClassTree): KeyChange[
   addChange(changes, 'default', before?.defaultClass ?? null, after.defaultClass);
   addChange(changes, 'overhead', before?.overheadBytes ?? 0, after.overheadBytes);
   addChange(changes, 'mpu', before?.mpuBytes ?? 0, after.mpuBytes);
+  addChange(changes, 'linklayer', before?.linkLayer ?? 'ethernet', after.linkLayer);
+  addQueueChanges(changes, before?.queue ?? NO_SETTINGS, after.queue);
   return changes;
 }
 
@@ -235,7 +243,7 @@ function formatChanges(changes: readonly KeyChange[]): string {
 
 function formatValue(value: ChangedValue): string {
   if (value === null) return 'none';
-  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  if (typeof value !== 'object') return String(value);
   return value.length === 0 ? 'none' : value.join(' ');
 }
 

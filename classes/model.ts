@@ -4,13 +4,9 @@
  * Everything is in base units: bit/s, bytes, packets. The tree is data only; nothing here reads files.
  */
 import type { PrefixSpec } from './prefix.js';
+import type { QueueSettings } from './queue.js';
 
 export type { PrefixSpec } from './prefix.js';
-
-export const LEAF_KINDS = ['pfifo', 'fq_codel', 'codel'] as const;
-export type LeafKind = (typeof LEAF_KINDS)[number];
-/** Accepted and kept, but this version queues them as pfifo, with a warning. */
-export const LEAVES_QUEUED_AS_PFIFO: readonly LeafKind[] = ['fq_codel', 'codel'];
 
 /** What one direction of a class may send. Frozen and shared: equal directions are one object in a tree. */
 export interface DirectionSpec {
@@ -25,17 +21,17 @@ export interface DirectionSpec {
   readonly prio: number;
 }
 
+export const LINK_LAYERS = ['ethernet', 'atm', 'ptm'] as const;
+export type LinkLayer = (typeof LINK_LAYERS)[number];
+
 /** A node of the tree. `down` or `up` is null where the class puts no limit of its own: nothing assured, ceil as the parent's. */
 export interface ClassSpec {
   readonly id: string;
   /** null: a root */
   readonly parent: string | null;
   readonly match: readonly PrefixSpec[];
-  /** null: the default queue */
-  readonly leaf: LeafKind | null;
-  readonly limitPackets: number;
-  /** 0: no limit in bytes */
-  readonly limitBytes: number;
+  /** what the class says of its queue; see queueSpecOf() for what follows */
+  readonly queue: QueueSettings;
   readonly down: DirectionSpec | null;
   readonly up: DirectionSpec | null;
 }
@@ -48,6 +44,10 @@ export interface ClassTree {
   readonly overheadBytes: number;
   /** packets shorter than this, after the overhead, are charged as this */
   readonly mpuBytes: number;
+  /** how the link cuts packets up: ATM into cells of 48 bytes in 53, PTM with a byte more for every 64 */
+  readonly linkLayer: LinkLayer;
+  /** for classes that do not say otherwise */
+  readonly queue: QueueSettings;
   readonly classes: readonly ClassSpec[];
 }
 
@@ -87,8 +87,6 @@ export const PRIO_MAX = 7;
 export const OVERHEAD_MIN_BYTES = -64;
 export const OVERHEAD_MAX_BYTES = 256;
 export const MPU_MAX_BYTES = 1500;
-export const LIMIT_DEFAULT_PACKETS = 1000;
-export const LIMIT_MAX_PACKETS = 1_000_000;
 /** A quantum below the smallest frame would make the round-robin go round many times for one packet. */
 export const QUANTUM_MIN_BYTES = 60;
 export const QUANTUM_MAX_BYTES = 10_000_000;

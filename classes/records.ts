@@ -42,8 +42,20 @@ export const RATE_COLUMNS = [
   'up_prio',
 ] as const;
 
-/** Leaf queue and limits, of a plan or of a subscriber's own. */
-const LEAF_COLUMNS = ['leaf', 'limit_packets', 'limit_bytes'] as const;
+/** The queue of a leaf, of a plan or of a subscriber's own, or what settings say for all; see QUEUE_KEYS. All may be null. */
+export const QUEUE_COLUMNS = [
+  'leaf',
+  'limit_packets',
+  'limit_bytes',
+  'codel_target',
+  'codel_interval',
+  'flows',
+  'memory',
+  'ecn',
+  'isolate',
+  'diffserv',
+  'wash',
+] as const;
 
 interface TableColumns {
   /** The columns every query of the table must return. */
@@ -58,12 +70,15 @@ interface TableColumns {
  * subscriber has no class. `addresses.address` is an address or a prefix of either family.
  */
 export const RECORD_COLUMNS: Readonly<Record<RecordTable, TableColumns>> = {
-  settings: { required: [], optional: ['default_class', 'overhead_bytes', 'mpu_bytes'] },
-  plans: { required: ['id'], optional: [...RATE_COLUMNS, ...LEAF_COLUMNS] },
+  settings: {
+    required: [],
+    optional: ['default_class', 'overhead_bytes', 'mpu_bytes', 'link_layer', ...QUEUE_COLUMNS],
+  },
+  plans: { required: ['id'], optional: [...RATE_COLUMNS, ...QUEUE_COLUMNS] },
   sites: { required: ['id'], optional: ['parent', ...RATE_COLUMNS] },
   subscribers: {
     required: ['id'],
-    optional: ['site', 'plan', 'expires_at', ...RATE_COLUMNS, ...LEAF_COLUMNS],
+    optional: ['site', 'plan', 'expires_at', ...RATE_COLUMNS, ...QUEUE_COLUMNS],
   },
   addresses: { required: ['subscriber', 'address'], optional: [] },
 };

@@ -1,9 +1,9 @@
 /**
- * tc's grammar for rates and sizes.
+ * tc's grammar for rates, sizes and times.
  *
  * A value is a decimal number with an optional fraction and exponent, followed without a space by a unit in
- * any case. Sources: tc(8), "Parameters", and the behaviour of get_rate64() and get_size() in iproute2. Two
- * deliberate differences: results are rounded to the nearest whole bit/s or byte, where tc cuts off, and what
+ * any case. Sources: tc(8), "Parameters", and the behaviour of get_rate64(), get_size() and get_time() in iproute2. Two
+ * deliberate differences: results are rounded to the nearest whole bit/s, byte or microsecond, where tc cuts off, and what
  * strtod() would also take (hexadecimal, "inf", "nan", leading blanks) is refused.
  *
  * Parsers return the number, or a string that says what is wrong; they never throw.
@@ -14,6 +14,9 @@ export const RATE_MAX_BPS = 10e12;
 
 /** The largest size accepted, in bytes: sizes end up in int32 columns. */
 export const SIZE_MAX_BYTES = 2 ** 31 - 1;
+
+/** The longest time accepted, in microseconds: half of what an int32 of wrapping microseconds tells apart. */
+export const TIME_MAX_US = 2 ** 30;
 
 const KIBI = 1024;
 
@@ -55,6 +58,19 @@ const SIZE_UNITS_BYTES: ReadonlyMap<string, number> = new Map([
   ['gbit', KIBI ** 3 / 8],
 ]);
 
+const TIME_UNITS_US: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['us', 1],
+  ['usec', 1],
+  ['usecs', 1],
+  ['ms', 1e3],
+  ['msec', 1e3],
+  ['msecs', 1e3],
+  ['s', 1e6],
+  ['sec', 1e6],
+  ['secs', 1e6],
+]);
+
 const RATE_OUTPUT: readonly (readonly [string, number])[] = [
   ['tbit', 1e12],
   ['gbit', 1e9],
@@ -66,6 +82,11 @@ const SIZE_OUTPUT: readonly (readonly [string, number])[] = [
   ['gb', KIBI ** 3],
   ['mb', KIBI ** 2],
   ['kb', KIBI],
+];
+
+const TIME_OUTPUT: readonly (readonly [string, number])[] = [
+  ['s', 1e6],
+  ['ms', 1e3],
 ];
 
 const NUMBER_AND_UNIT = /^([+-]?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(.*)$/is;
@@ -101,6 +122,17 @@ export function parseSizeBytes(value: unknown): number | string {
   return bytes;
 }
 
+/**
+ * A time in microseconds, a whole number from 0 to TIME_MAX_US. A number counts microseconds.
+ * @returns the time, or a message that says what is wrong with `value`
+ */
+export function parseTimeUs(value: unknown): number | string {
+  const us = parseQuantity(value, TIME_UNITS_US, 'a time such as "5ms" or a number of microseconds');
+  if (typeof us === 'string') return us;
+  if (us > TIME_MAX_US) return `${quoted(value)} is above the longest time, ${TIME_MAX_US}us`;
+  return us;
+}
+
 /** The shortest whole-number text that parseRateBps() reads back as `bps`, a whole number of bit/s. */
 export function formatRate(bps: number): string {
   return formatQuantity(bps, RATE_OUTPUT, 'bit');
@@ -109,6 +141,11 @@ export function formatRate(bps: number): string {
 /** The shortest whole-number text that parseSizeBytes() reads back as `bytes`, a whole number. */
 export function formatSize(bytes: number): string {
   return formatQuantity(bytes, SIZE_OUTPUT, 'b');
+}
+
+/** The shortest whole-number text that parseTimeUs() reads back as `us`, a whole number. */
+export function formatTime(us: number): string {
+  return formatQuantity(us, TIME_OUTPUT, 'us');
 }
 
 function parseQuantity(

@@ -1,12 +1,14 @@
 /**
  * From a parsed document, of whatever shape, to a class tree or to everything that is wrong with it.
  */
-import { ClassReader, type Fields, isFields, wholeNumberFault } from './class-reader.js';
+import { ClassReader, type Fields, isFields, SpecTables } from './class-reader.js';
 import {
   type CheckOptions,
   CLASSES_MAX,
   type ClassSpec,
   type ClassTree,
+  LINK_LAYERS,
+  type LinkLayer,
   MPU_MAX_BYTES,
   OVERHEAD_MAX_BYTES,
   OVERHEAD_MIN_BYTES,
@@ -14,6 +16,9 @@ import {
 } from './model.js';
 import { warnOfOverlaps } from './overlap.js';
 import { ProblemList, printableKey, unknownKeyMessage } from './problems.js';
+import type { QueueSettings } from './queue.js';
+import { QUEUE_KEY_OF, wholeNumberFault, wordFault } from './queue-keys.js';
+import { type SaidSettings, takeQueueKey, treeQueue } from './queue-reader.js';
 import {
   checkInnerClasses,
   classLabel,
@@ -25,7 +30,15 @@ import {
 } from './structure.js';
 import { quoted } from './units.js';
 
-const TREE_KEYS: ReadonlySet<string> = new Set(['version', 'default', 'overhead', 'mpu', 'classes']);
+const TREE_KEYS: ReadonlySet<string> = new Set([
+  'version',
+  'default',
+  'overhead',
+  'mpu',
+  'linklayer',
+  ...QUEUE_KEY_OF.keys(),
+  'classes',
+]);
 
 /**
  * Validates a document as JSON.parse or a YAML parser hands it out. Never throws, never changes `value`, reports every
@@ -95,6 +108,9 @@ function readTree(
   else if (value.version !== 1) problems.error('version', `must be 1, not ${quoted(value.version)}`);
   const overheadBytes = readBytes(value, 'overhead', OVERHEAD_MIN_BYTES, OVERHEAD_MAX_BYTES, problems);
   const mpuBytes = readBytes(value, 'mpu', 0, MPU_MAX_BYTES, problems);
+  const linkLayer = readLinkLayer(value.linklayer, problems);
+  const tables = new SpecTables();
+  const queue = readQueue(value, tables, problems);
   if (values === null) {
     const fault = value.classes === undefined ? 'is missing' : `must be a list, not ${quoted(value.classes)}`;
     problems.error('classes', fault);
@@ -104,7 +120,7 @@ function readTree(
     problems.error('classes', `holds ${values.length} classes; a tree may have ${CLASSES_MAX}`);
     return null;
   }
-  const read = readClasses(values, problems);
+  const read = readClasses(values, tables, queue, problems);
   const indexById = indexIds(read, problems);
   const parentOf = linkParents(read, indexById, problems);
   const order = orderParentsFirst(read, parentOf, problems);
@@ -115,15 +131,34 @@ function readTree(
   warnOfRates(read, parentOf, order, 'up', problems, strict);
   if (problems.errorCount > 0) return null;
   const classes = Array.from(order, (index) => read[index]!);
-  return { version: 1, defaultClass, overheadBytes, mpuBytes, classes };
+  return { version: 1, defaultClass, overheadBytes, mpuBytes, linkLayer, queue, classes };
 }
 
-function readClasses(values: ClassValues, problems: ProblemList): (ClassSpec | null)[] {
+function readClasses(
+  values: ClassValues,
+  tables: SpecTables,
+  queue: QueueSettings,
+  problems: ProblemList,
+): (ClassSpec | null)[] {
   const read: (ClassSpec | null)[] = [];
-  const reader = new ClassReader(problems, (index) => classLabel(read, index));
+  const reader = new ClassReader(problems, (index) => classLabel(read, index), tables, queue);
   for (let index = 0; index < values.length; index++) read.push(reader.read(values.take(index), index));
-  reader.finish();
   return read;
+}
+
+function readQueue(fields: Fields, tables: SpecTables, problems: ProblemList): QueueSettings {
+  const fail = (key: string, message: string): void => problems.error(key, message);
+  const said: SaidSettings = {};
+  for (const [name, key] of QUEUE_KEY_OF) takeQueueKey(said, key, fields[name], fail);
+  return treeQueue(said, tables.queues, fail);
+}
+
+function readLinkLayer(value: unknown, problems: ProblemList): LinkLayer {
+  if (value === undefined) return 'ethernet';
+  const fault = wordFault(value, LINK_LAYERS, 'a link layer');
+  if (fault === null) return value as LinkLayer;
+  problems.error('linklayer', fault);
+  return 'ethernet';
 }
 
 function readBytes(fields: Fields, key: string, min: number, max: number, problems: ProblemList): number {

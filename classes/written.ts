@@ -1,14 +1,16 @@
 /**
- * A class as an operator writes it: keys of the tree file in their order, what follows from others left out, rates and sizes
- * in tc's grammar. Read back it is the same class.
+ * A class, and what a tree says of itself, as an operator writes them: keys of the tree file in their order, what follows from others left out, rates and sizes
+ * in tc's grammar. Read back they are
+ * the same.
  */
 import {
   type ClassSpec,
+  type ClassTree,
   type DirectionSpec,
   defaultBurstBytes,
   defaultQuantumBytes,
-  LIMIT_DEFAULT_PACKETS,
 } from './model.js';
+import { type QueueValue, writtenQueue } from './queue-keys.js';
 import { formatRate, formatSize } from './units.js';
 
 export interface WrittenDirection {
@@ -16,19 +18,27 @@ export interface WrittenDirection {
 }
 
 export interface WrittenClass {
-  readonly [key: string]: string | number | readonly string[] | WrittenDirection;
+  readonly [key: string]: QueueValue | readonly string[] | WrittenDirection;
 }
 
 export function writtenClass(spec: ClassSpec): WrittenClass {
   const fields: Record<string, WrittenClass[string]> = { id: spec.id };
   if (spec.parent !== null) fields.parent = spec.parent;
   if (spec.match.length > 0) fields.match = spec.match.map((prefix) => prefix.text);
-  if (spec.leaf !== null) fields.leaf = spec.leaf;
-  if (spec.limitPackets !== LIMIT_DEFAULT_PACKETS) fields.limit = spec.limitPackets;
-  if (spec.limitBytes !== 0) fields.limitBytes = formatSize(spec.limitBytes);
+  Object.assign(fields, writtenQueue(spec.queue));
   if (spec.down !== null) fields.down = writtenDirection(spec.down);
   if (spec.up !== null) fields.up = writtenDirection(spec.up);
   return fields;
+}
+
+/** What a tree says of itself, apart from its classes. */
+export function writtenSettings(tree: ClassTree): Record<string, QueueValue> {
+  const fields: Record<string, QueueValue> = {};
+  if (tree.defaultClass !== null) fields.default = tree.defaultClass;
+  if (tree.overheadBytes !== 0) fields.overhead = tree.overheadBytes;
+  if (tree.mpuBytes !== 0) fields.mpu = tree.mpuBytes;
+  if (tree.linkLayer !== 'ethernet') fields.linklayer = tree.linkLayer;
+  return Object.assign(fields, writtenQueue(tree.queue));
 }
 
 export function writtenDirection(direction: DirectionSpec): WrittenDirection {

@@ -1,9 +1,10 @@
 /** The rows of ShapedDevices.csv: devices, merged into circuits by their Circuit ID. */
 import { parsePrefix } from '../prefix.js';
+import { DIFFSERVS } from '../queue.js';
 import { quoted } from '../units.js';
 import { type Column, type Layout, type Layouts, RATE_COLUMNS } from './libreqos-columns.js';
 import { type Network, NO_NODES, parseMbps } from './libreqos-network.js';
-import type { DocumentClass, DocumentDirection, FormatProblems } from './result.js';
+import type { DocumentClass, DocumentDirection, DocumentQueue, FormatProblems } from './result.js';
 
 /** The least rate LibreQoS takes. As a Min it stands for "nothing assured", which LibreQoS cannot say. */
 export const LEAST_BPS = 10_000;
@@ -15,15 +16,20 @@ interface Circuit {
   readonly ratesBps: readonly number[];
   /** The class it goes below; null: none named. */
   readonly parent: string | null;
-  leaf: string | null;
+  queue: DocumentQueue;
   readonly match: string[];
 }
 
-const LEAF_OF_SQM: ReadonlyMap<string, string | null> = new Map([
-  ['', null],
-  ['cake', 'fq_codel'],
-  ['fq_codel', 'fq_codel'],
-  ['none', 'pfifo'],
+const UNSAID: DocumentQueue = {};
+
+/** cake shares by device and by flow, and sorts into tins; without a word for these LibreQoS's own settings hold. */
+const CAKE: DocumentQueue = { leaf: 'fq_codel', isolate: 'dual' };
+const QUEUE_OF_SQM: ReadonlyMap<string, DocumentQueue> = new Map([
+  ['', UNSAID],
+  ['cake', CAKE],
+  ...DIFFSERVS.map((diffserv) => [`cake ${diffserv}`, { ...CAKE, diffserv }] as const),
+  ['fq_codel', { leaf: 'fq_codel' }],
+  ['none', { leaf: 'pfifo' }],
 ]);
 
 export class CircuitReader {
@@ -76,7 +82,7 @@ export class CircuitReader {
       row,
       ratesBps: this.#rates(),
       parent: this.#parent(),
-      leaf: this.#leaf(),
+      queue: this.#queue(),
       match: known?.match ?? [],
     };
     this.#addresses('IPv4', 4, read.match);
@@ -96,7 +102,7 @@ export class CircuitReader {
 
   /** Appends the circuits in the file's order, those without a node below `uplink`. */
   appendTo(classes: DocumentClass[], uplink: string | null): void {
-    for (const { id, row, ratesBps, parent, leaf, match } of this.#circuits.values()) {
+    for (const { id, row, ratesBps, parent, queue, match } of this.#circuits.values()) {
       if (match.length === 0) {
         this.#problems.tally(
           'no address',
@@ -110,7 +116,7 @@ export class CircuitReader {
         id,
         ...(above === null ? {} : { parent: above }),
         ...(match.length === 0 ? {} : { match }),
-        ...(leaf === null ? {} : { leaf }),
+        ...queue,
         down: directionOf(ratesBps[0]!, ratesBps[1]!),
         up: directionOf(ratesBps[2]!, ratesBps[3]!),
       });
@@ -184,24 +190,26 @@ export class CircuitReader {
     return null;
   }
 
-  #leaf(): string | null {
-    const token = this.#cell('sqm').toLowerCase();
-    if (token === '') return null;
+  #queue(): DocumentQueue {
+    const token = this.#cell('sqm').toLowerCase().replace(/\s+/g, ' ');
+    if (token === '') return UNSAID;
     const [down = '', up = down, ...more] = token.split('/').map((side) => side.trim());
-    const downLeaf = LEAF_OF_SQM.get(down);
-    const upLeaf = LEAF_OF_SQM.get(up);
-    if (downLeaf === undefined || upLeaf === undefined || more.length > 0) {
-      this.#fail('sqm', `${quoted(token)} is not cake, fq_codel, none or two of them as "cake/none"`);
-      return null;
+    const downQueue = QUEUE_OF_SQM.get(down);
+    const upQueue = QUEUE_OF_SQM.get(up);
+    if (downQueue === undefined || upQueue === undefined || more.length > 0) {
+      const known = 'cake, cake with besteffort, diffserv3 or diffserv4, fq_codel, none';
+      this.#fail('sqm', `${quoted(token)} is not ${known}, or two of them as "cake/none"`);
+      return UNSAID;
     }
-    if (down === 'cake' || up === 'cake') {
-      this.#problems.tally('cake', this.#spot(), 'sqm', 'weir has no cake; read as fq_codel');
+    if (downQueue.isolate !== undefined || upQueue.isolate !== undefined) {
+      const message = 'weir has no cake; read as fq_codel that is fair by device';
+      this.#problems.tally('cake', this.#spot(), 'sqm', message);
     }
-    if (downLeaf !== upLeaf) {
+    if (downQueue !== upQueue) {
       const message = `${quoted(token)} differs by direction; a class has one queue, the download's`;
       this.#problems.tally('directional', this.#spot(), 'sqm', message);
     }
-    return downLeaf;
+    return downQueue;
   }
 
   #addresses(column: 'IPv4' | 'IPv6', family: 4 | 6, into: string[]): void {
@@ -242,8 +250,8 @@ export class CircuitReader {
         this.#fail(column, `${this.#cell(column)} differs from that of ${sameAs}`);
     });
     if (first.parent !== other.parent) this.#fail('Parent Node', `differs from that of ${sameAs}`);
-    if (first.leaf === null) first.leaf = other.leaf;
-    else if (other.leaf !== null && other.leaf !== first.leaf) {
+    if (first.queue === UNSAID) first.queue = other.queue;
+    else if (other.queue !== UNSAID && other.queue !== first.queue) {
       this.#problems.warning(this.#spot(), 'sqm', `differs from that of ${sameAs}, which is kept`);
     }
   }

@@ -3,13 +3,10 @@
  * circuits of one device. What LibreQoS cannot say is a warning with a count.
  */
 import { stringify } from 'csv-stringify/sync';
-import {
-  type ClassSpec,
-  type ClassTree,
-  type DirectionSpec,
-  LIMIT_DEFAULT_PACKETS,
-  type Problem,
-} from '../model.js';
+import type { ClassSpec, ClassTree, DirectionSpec, Problem } from '../model.js';
+import { layeredSettings, NO_SETTINGS, queueSpecOf } from '../queue.js';
+import { QUEUE_KEYS, writtenQueue } from '../queue-keys.js';
+import { areEqualSettings } from '../queue-table.js';
 import { formatRate, RATE_MAX_BPS } from '../units.js';
 import { writtenDirection } from '../written.js';
 import { Ancestry } from './ancestry.js';
@@ -34,6 +31,13 @@ export function writeLibreqos(tree: ClassTree): LibreqosExport {
   return { csv: failed ? null : csv, network: failed ? null : network, problems: writer.problems.all() };
 }
 
+/** What the column sqm tells, as far as it can. */
+const SQM_KEYS: ReadonlySet<string> = new Set(['leaf', 'isolate', 'diffserv']);
+const WHAT_OF_KEY: Readonly<Record<string, string>> = {
+  limit: 'a limit in packets',
+  limitBytes: 'a limit in bytes',
+};
+
 class LibreqosWriter {
   readonly problems = new FormatProblems();
   readonly #tree: ClassTree;
@@ -46,6 +50,12 @@ class LibreqosWriter {
     if (tree.defaultClass !== null) this.#cannotSay(null, 'default', 'a default class');
     if (tree.overheadBytes !== 0) this.#cannotSay(null, 'overhead', 'an overhead');
     if (tree.mpuBytes !== 0) this.#cannotSay(null, 'mpu', 'an mpu');
+    if (tree.linkLayer !== 'ethernet') this.#cannotSay(null, 'linklayer', 'a link layer');
+    if (!areEqualSettings(tree.queue, NO_SETTINGS)) {
+      const message =
+        'LibreQoS cannot say here what holds of the queues of all circuits; written at each of them';
+      this.problems.warning(null, Object.keys(writtenQueue(tree.queue))[0]!, message);
+    }
     for (const spec of tree.classes) {
       this.#checkId(spec);
       this.#warnOfKeys(spec);
@@ -54,13 +64,12 @@ class LibreqosWriter {
   }
 
   devices(): string {
-    const hasSqm = this.#circuits.some(({ leaf }) => leaf !== null);
+    const tokens = this.#circuits.map((spec) => this.#sqm(spec));
+    const hasSqm = tokens.some((token) => token !== '');
     const rows: string[][] = [hasSqm ? [...SHAPED_DEVICES_HEADER, 'sqm'] : [...SHAPED_DEVICES_HEADER]];
-    for (const spec of this.#circuits) {
-      const row = this.#deviceRow(spec);
-      if (hasSqm) row.push(this.#sqm(spec));
-      rows.push(row);
-    }
+    this.#circuits.forEach((spec, index) => {
+      rows.push(hasSqm ? [...this.#deviceRow(spec), tokens[index]!] : this.#deviceRow(spec));
+    });
     return stringify(rows);
   }
 
@@ -165,10 +174,17 @@ class LibreqosWriter {
   }
 
   #sqm(spec: ClassSpec): string {
-    if (spec.leaf === null) return '';
-    if (spec.leaf === 'pfifo') return 'none';
-    if (spec.leaf === 'codel') this.#cannotSay(spec, 'leaf', 'codel, written as fq_codel');
-    return 'fq_codel';
+    const said = layeredSettings(this.#tree.queue, spec.queue);
+    const { kind, isolate, diffserv } = queueSpecOf(this.#tree.queue, spec.queue);
+    if (kind === 'pfifo') return 'none';
+    if (kind === 'codel') {
+      this.#cannotSay(spec, 'leaf', 'codel, written as fq_codel');
+      return 'fq_codel';
+    }
+    if (isolate === 'dual') return said.diffserv === undefined ? 'cake' : `cake ${diffserv}`;
+    if (isolate !== 'none') this.#cannotSay(spec, 'isolate', 'a queue that is fair by device alone');
+    if (diffserv !== 'besteffort') this.#cannotSay(spec, 'diffserv', 'tins without devices in them');
+    return said.leaf === undefined ? '' : 'fq_codel';
   }
 
   /** LibreQoS trims cells, takes rows that start with # for comments, and `none` for no node. */
@@ -186,13 +202,24 @@ class LibreqosWriter {
         'LibreQoS has no circuit without an address; written as a node, or left out if nothing limits it';
       this.problems.tally('no address', { classId: spec.id }, 'match', message);
     }
-    if (spec.limitPackets !== LIMIT_DEFAULT_PACKETS) this.#cannotSay(spec, 'limit', 'a limit in packets');
-    if (spec.limitBytes !== 0) this.#cannotSay(spec, 'limitBytes', 'a limit in bytes');
-    if (spec.leaf !== null && !this.#isCircuit(spec)) this.#cannotSay(spec, 'leaf', 'the queue of a node');
+    this.#warnOfQueue(spec);
     if (spec.parent === null && this.#isCircuit(spec)) this.#warnOfRootCircuit(spec);
     for (const name of ['down', 'up'] as const) {
       const direction = spec[name];
       if (direction !== null) this.#warnOfDirection(spec, name, direction);
+    }
+  }
+
+  #warnOfQueue(spec: ClassSpec): void {
+    const isSaid = !areEqualSettings(spec.queue, NO_SETTINGS);
+    if (!this.#isCircuit(spec)) {
+      if (isSaid) this.#cannotSay(spec, 'leaf', 'the queue of a node');
+      return;
+    }
+    const said = layeredSettings(this.#tree.queue, spec.queue);
+    for (const { setting, key } of QUEUE_KEYS) {
+      if (said[setting] === undefined || SQM_KEYS.has(key)) continue;
+      this.#cannotSay(spec, key, WHAT_OF_KEY[key] ?? `${key} of a queue`);
     }
   }
 
@@ -209,6 +236,6 @@ class LibreqosWriter {
 
   #cannotSay(spec: ClassSpec | null, key: string, what: string): void {
     const spot = spec === null ? null : { classId: spec.id };
-    this.problems.tally(`cannot say ${key}`, spot, key, `LibreQoS cannot say ${what}; left out`);
+    this.problems.tally(`cannot say ${key} ${what}`, spot, key, `LibreQoS cannot say ${what}; left out`);
   }
 }

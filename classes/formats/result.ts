@@ -14,13 +14,25 @@ export interface DocumentDirection {
   prio?: number;
 }
 
-export interface DocumentClass {
-  id: string;
-  parent?: string;
-  match?: string[];
+/** What a class says of its queue in the tree file's format; sizes in bytes, times in microseconds. */
+export interface DocumentQueue {
   leaf?: string;
   limit?: number;
   limitBytes?: number;
+  target?: number;
+  interval?: number;
+  flows?: number;
+  memory?: number;
+  ecn?: boolean;
+  isolate?: string;
+  diffserv?: string;
+  wash?: boolean;
+}
+
+export interface DocumentClass extends DocumentQueue {
+  id: string;
+  parent?: string;
+  match?: string[];
   down?: DocumentDirection;
   up?: DocumentDirection;
 }
@@ -30,6 +42,7 @@ export interface TreeDocument {
   default?: string;
   overhead?: number;
   mpu?: number;
+  linklayer?: string;
   classes: DocumentClass[];
 }
 

@@ -1,5 +1,6 @@
 /** What the commands of a script make of one device: its HTB, the classes, their queues, and which address goes where. */
-import type { DocumentDirection } from './result.js';
+import type { LinkLayer } from '../model.js';
+import type { DocumentDirection, DocumentQueue } from './result.js';
 import type { TcNote } from './tc-lines.js';
 
 export interface TcRoot {
@@ -17,15 +18,14 @@ export interface TcClass {
   readonly direction: DocumentDirection;
   readonly mpu: number;
   readonly overhead: number;
+  readonly linklayer: LinkLayer;
   readonly place: string;
   readonly note: TcNote | null;
 }
 
 export interface TcQueue {
-  /** Null: none that weir knows. */
-  readonly leaf: string | null;
-  readonly limit: number | null;
-  readonly limitBytes: number | null;
+  /** Without a leaf where it is none that weir knows. */
+  readonly said: DocumentQueue;
   readonly place: string;
 }
 

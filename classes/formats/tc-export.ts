@@ -10,13 +10,16 @@ import {
   type DirectionSpec,
   defaultBurstBytes,
   defaultQuantumBytes,
-  LIMIT_DEFAULT_PACKETS,
   type Problem,
 } from '../model.js';
+import { NO_SETTINGS, type QueueSettings } from '../queue.js';
+import { writtenQueue } from '../queue-keys.js';
+import { areEqualSettings } from '../queue-table.js';
 import { RATE_MAX_BPS } from '../units.js';
 import { Ancestry } from './ancestry.js';
 import { FormatProblems } from './result.js';
 import { BUCKET_MAX, type FilterKind, filterLines, type Target } from './tc-filter-export.js';
+import { queueText, type TcQueueText } from './tc-queue.js';
 import { TC_LEAST_BPS } from './tc-reader.js';
 
 export interface TcExportOptions {
@@ -77,12 +80,15 @@ class TcWriter {
   readonly #ancestry: Ancestry;
   /** hexadecimal, by class id */
   readonly #minors: ReadonlyMap<string, string>;
+  /** Equal ones are mostly one object. */
+  readonly #queueTexts = new Map<QueueSettings, TcQueueText>();
 
   constructor(tree: ClassTree, problems: FormatProblems) {
     this.#tree = tree;
     this.#problems = problems;
     this.#ancestry = new Ancestry(tree);
     this.#minors = numberClasses(tree);
+    this.#checkTree(tree);
     for (const spec of tree.classes) this.#check(spec);
   }
 
@@ -112,16 +118,17 @@ class TcWriter {
     const minor = this.#minors.get(spec.id)!;
     const parent = spec.parent === null ? '' : this.#minors.get(spec.parent)!;
     const direction = spec[name];
-    const { overheadBytes, mpuBytes } = this.#tree;
+    const { overheadBytes, mpuBytes, linkLayer } = this.#tree;
     const words = [
       `class add dev ${device} parent 1:${parent} classid 1:${minor} htb`,
       ...this.#rates(spec, name, direction ?? this.#noLimit(spec, name)),
       ...(mpuBytes === 0 ? [] : [`mpu ${mpuBytes}`]),
       ...(overheadBytes === 0 ? [] : [`overhead ${overheadBytes}`]),
+      ...(linkLayer === 'atm' ? ['linklayer atm'] : []),
     ];
     const note = [`# weir class 1:${minor} ${JSON.stringify(spec.id)}`];
     if (direction === null) note.push('unlimited');
-    if (spec.leaf === 'pfifo') note.push('pfifo');
+    if (!this.#ancestry.isInner(spec.id)) note.push(...this.#queueText(spec).note);
     return [note.join(' '), words.join(' ')];
   }
 
@@ -177,8 +184,16 @@ class TcWriter {
     const handle = minor === '1' ? spare : minor;
     // With every number taken the one leaf gets the kernel's default queue, which is a pfifo.
     if (handle === null) return [];
-    const queue = `${spec.leaf ?? 'pfifo'} limit ${spec.limitPackets}`;
-    return [`qdisc add dev ${device} parent 1:${minor} handle ${handle}: ${queue}`];
+    return [`qdisc add dev ${device} parent 1:${minor} handle ${handle}: ${this.#queueText(spec).words}`];
+  }
+
+  #queueText({ queue }: ClassSpec): TcQueueText {
+    let text = this.#queueTexts.get(queue);
+    if (text === undefined) {
+      text = queueText(this.#tree.queue, queue);
+      this.#queueTexts.set(queue, text);
+    }
+    return text;
   }
 
   #spareHandle(leaves: readonly ClassSpec[]): string | null {
@@ -196,14 +211,20 @@ class TcWriter {
       const message = `puts the class on level ${level}; an htb has ${TC_DEPTH_MAX}`;
       this.#problems.error({ classId: spec.id }, 'parent', message);
     }
-    if (spec.limitBytes !== 0) this.#cannotSay(spec, 'limitBytes', 'a limit in bytes beside one in packets');
-    if (isInner && (spec.leaf !== null || spec.limitPackets !== LIMIT_DEFAULT_PACKETS)) {
+    if (!isInner) for (const [key, what] of this.#queueText(spec).unsaid) this.#cannotSay(spec, key, what);
+    else if (!areEqualSettings(spec.queue, NO_SETTINGS))
       this.#cannotSay(spec, 'leaf', 'the queue of a class with children');
-    }
+  }
+
+  #checkTree({ linkLayer, queue }: ClassTree): void {
+    if (linkLayer === 'ptm') this.#problems.warning(null, 'linklayer', 'tc cannot say ptm; left out');
+    if (areEqualSettings(queue, NO_SETTINGS)) return;
+    const message = 'tc cannot say what holds of the queues of all classes; written at each of them';
+    this.#problems.warning(null, Object.keys(writtenQueue(queue))[0]!, message);
   }
 
   #cannotSay(spec: ClassSpec, key: string, what: string): void {
-    this.#problems.tally(key, { classId: spec.id }, key, `tc cannot say ${what}; left out`);
+    this.#problems.tally(`${key} ${what}`, { classId: spec.id }, key, `tc cannot say ${what}; left out`);
   }
 }
 

@@ -5,11 +5,18 @@
  * up and looks at sources. See README.md for what is paired with what.
  */
 
-import type { TreeDocument } from './result.js';
-import { type DocumentClass, type DocumentDirection, FormatProblems, type FormatResult } from './result.js';
+import {
+  type DocumentClass,
+  type DocumentDirection,
+  type DocumentQueue,
+  FormatProblems,
+  type FormatResult,
+  type TreeDocument,
+} from './result.js';
 import { addressesOf } from './tc-addresses.js';
-import type { TcClass, TcDevice, TcQueue } from './tc-device.js';
+import type { TcClass, TcDevice } from './tc-device.js';
 import { type Pair, pairClasses, type Side } from './tc-pairs.js';
+import { areEqualQueues, saidQueue } from './tc-queue.js';
 import { TcReader } from './tc-reader.js';
 import { formatHandle } from './tc-words.js';
 
@@ -135,8 +142,9 @@ class Assembly {
     return {
       version: 1,
       ...(fallback === null ? {} : { default: fallback }),
-      ...this.#common('overhead'),
-      ...this.#common('mpu'),
+      ...this.#common('overhead', 0),
+      ...this.#common('mpu', 0),
+      ...this.#common('linklayer', 'ethernet'),
       classes: this.#pairs.map((pair) => this.#class(pair)),
     };
   }
@@ -210,23 +218,17 @@ class Assembly {
     return [...both];
   }
 
-  #queue(pair: Pair): Pick<DocumentClass, 'leaf' | 'limit' | 'limitBytes'> {
+  #queue(pair: Pair): DocumentQueue {
     const down = pair.down === null ? undefined : this.#down!.device.queues.get(pair.down.classid);
     const up = pair.up === null ? undefined : this.#up!.device.queues.get(pair.up.classid);
-    if (down !== undefined && up !== undefined && !isSameQueue(down, up)) {
+    if (down !== undefined && up !== undefined && !areEqualQueues(down.said, up.said)) {
       const message = `differs from the queue of its partner, ${up.place}; a class has one queue, the download's`;
       this.#problems.tally('queues', { place: down.place }, 'leaf', message);
     }
     const queue = down ?? up;
     if (queue === undefined) return {};
     const note = pair.down?.note ?? pair.up?.note ?? null;
-    // A script of weir's spells the default queue out, so that the kernel has the same one.
-    const isDefault = queue.leaf === 'pfifo' && note !== null && !note.words.includes('pfifo');
-    return {
-      ...(queue.leaf === null || isDefault ? {} : { leaf: queue.leaf }),
-      ...(queue.limit === null ? {} : { limit: queue.limit }),
-      ...(queue.limitBytes === null ? {} : { limitBytes: queue.limitBytes }),
-    };
+    return note === null ? queue.said : saidQueue(queue.said, note.words);
   }
 
   #default(): string | null {
@@ -253,29 +255,25 @@ class Assembly {
     return null;
   }
 
-  /** weir has one overhead and one mpu for the whole tree; classes that differ are told of. */
-  #common(key: 'overhead' | 'mpu'): Partial<TreeDocument> {
-    const counts = new Map<number, number>();
+  /** weir has one overhead, mpu and link layer for the whole tree; classes that differ are told of. */
+  #common(key: 'overhead' | 'mpu' | 'linklayer', unsaid: number | string): Partial<TreeDocument> {
+    const counts = new Map<number | string, number>();
     const specs = [
       ...(this.#down?.device.classes.values() ?? []),
       ...(this.#up?.device.classes.values() ?? []),
     ];
     for (const spec of specs) counts.set(spec[key], (counts.get(spec[key]) ?? 0) + 1);
-    const common = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 0;
+    const common = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? unsaid;
     for (const spec of specs) {
       if (spec[key] === common) continue;
       const message = `is ${spec[key]} here; weir has one for all classes, ${common}, as most have it`;
       this.#problems.tally(key, { place: spec.place }, key, message);
     }
-    return common === 0 ? {} : { [key]: common };
+    return common === unsaid ? {} : { [key]: common };
   }
 }
 
 /** Null where the class puts no limit, which only weir's own comment can say. */
 function directionOf(spec: TcClass | null): DocumentDirection | null {
   return spec === null || spec.note?.words.includes('unlimited') === true ? null : spec.direction;
-}
-
-function isSameQueue(a: TcQueue, b: TcQueue): boolean {
-  return a.leaf === b.leaf && a.limit === b.limit && a.limitBytes === b.limitBytes;
 }

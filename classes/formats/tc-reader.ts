@@ -1,9 +1,11 @@
 /** Reads tc commands, one after the other, into the devices they build. */
+import type { LinkLayer } from '../model.js';
 import { parseRateBps, quoted } from '../units.js';
 import type { DocumentDirection, FormatProblems } from './result.js';
-import { TcDevice, type TcQueue } from './tc-device.js';
+import { type TcClass, TcDevice } from './tc-device.js';
 import { readFilter } from './tc-filter.js';
 import { splitTc, type TcCommand, type TcNote } from './tc-lines.js';
+import { readQueue } from './tc-queue.js';
 import { formatHandle, parseHandle, TcFault, TcWords } from './tc-words.js';
 
 /** The least rate tc takes, in bit/s: one byte a second. It stands for "nothing assured", which tc cannot say. */
@@ -17,20 +19,12 @@ const QUANTUM_MIN_BYTES = 1000;
 const QUANTUM_MAX_BYTES = 200_000;
 const R2Q_DEFAULT = 10;
 
-/** Queues that weir has, and the nearest for those it has not. */
-const LEAF_OF_KIND: ReadonlyMap<string, string> = new Map([
-  ['pfifo', 'pfifo'],
-  ['bfifo', 'pfifo'],
-  ['pfifo_fast', 'pfifo'],
-  ['fq_codel', 'fq_codel'],
-  ['codel', 'codel'],
-  ['sfq', 'fq_codel'],
-  ['fq', 'fq_codel'],
-  ['fq_pie', 'fq_codel'],
-  ['cake', 'fq_codel'],
-  ['pie', 'codel'],
+/** In tc's words; adsl is another one for atm. */
+const LINK_LAYERS: ReadonlyMap<string, LinkLayer> = new Map([
+  ['ethernet', 'ethernet'],
+  ['atm', 'atm'],
+  ['adsl', 'atm'],
 ]);
-const EXACT_KINDS: ReadonlySet<string> = new Set(['pfifo', 'bfifo', 'fq_codel', 'codel']);
 
 export class TcReader {
   readonly devices = new Map<string, TcDevice>();
@@ -116,7 +110,8 @@ export class TcReader {
         );
         return;
       } else if (parent !== null) {
-        this.#queue(device, parent, word, words);
+        const said = readQueue(word, words, this.#problems, this.#spot());
+        device.queues.set(parent, { said, place: this.#place });
         return;
       } else throw new TcFault('', `${quoted(word)} is not an option of tc qdisc`);
     }
@@ -140,37 +135,6 @@ export class TcReader {
     }
     if (r2q === 0) throw new TcFault('r2q', 'is 0');
     device.root = { handle, defaultMinor, r2q, place: this.#place };
-  }
-
-  #queue(device: TcDevice, parent: number, kind: string, words: TcWords): void {
-    const leaf = LEAF_OF_KIND.get(kind);
-    if (leaf === undefined) {
-      this.#problems.tally(
-        `queue ${kind}`,
-        this.#spot(),
-        'leaf',
-        `weir has no ${kind}; read as the default queue`,
-      );
-    } else if (!EXACT_KINDS.has(kind)) {
-      this.#problems.tally(`queue ${kind}`, this.#spot(), 'leaf', `weir has no ${kind}; read as ${leaf}`);
-    }
-    let limit: number | null = null;
-    let limitBytes: number | null = null;
-    for (let word = words.next(); word !== undefined; word = words.next()) {
-      if (word === 'limit' && kind === 'bfifo') limitBytes = words.size(word);
-      else if (word === 'limit' && leaf !== undefined) limit = words.parsed(word, parsePackets);
-      else if (leaf !== undefined) {
-        this.#problems.tally(
-          `option ${kind}`,
-          this.#spot(),
-          kind,
-          'its options but for the limit are left out',
-        );
-        break;
-      } else break;
-    }
-    const queue: TcQueue = { leaf: leaf ?? null, limit, limitBytes, place: this.#place };
-    device.queues.set(parent, queue);
   }
 
   #class(device: TcDevice, verb: string, words: TcWords, note: TcNote | null): void {
@@ -222,23 +186,22 @@ export class TcReader {
     if (Math.floor(classid / 0x10000) !== Math.floor(root.handle / 0x10000) || classid % 0x10000 === 0) {
       throw new TcFault('classid', `${formatHandle(classid)} is not a class of ${formatHandle(root.handle)}`);
     }
-    const { direction, mpu, overhead } = this.#parameters(words, root.r2q);
+    const parameters = this.#parameters(words, root.r2q);
     const ours = note !== null && note.classid === formatHandle(classid) ? note : null;
     device.classes.set(classid, {
       classid,
       parent: above,
-      direction,
-      mpu,
-      overhead,
+      ...parameters,
       place: this.#place,
       note: ours ?? known?.note ?? null,
     });
   }
 
-  #parameters(words: TcWords, r2q: number): { direction: DocumentDirection; mpu: number; overhead: number } {
+  #parameters(words: TcWords, r2q: number): Pick<TcClass, 'direction' | 'mpu' | 'overhead' | 'linklayer'> {
     const direction: DocumentDirection = {};
     let mpu = 0;
     let overhead = 0;
+    let linklayer: LinkLayer = 'ethernet';
     for (let word = words.next(); word !== undefined; word = words.next()) {
       if (word === 'rate' || word === 'ceil') direction[word] = words.parsed(word, parseRateBps);
       else if (word === 'burst' || word === 'buffer' || word === 'maxburst')
@@ -250,9 +213,7 @@ export class TcReader {
       else if (word === 'mpu') mpu = words.size(word);
       else if (word === 'overhead') overhead = words.size(word);
       else if (word === 'mtu' || word === 'slot' || word === 'pslot') words.value(word);
-      else if (word === 'linklayer' && words.value(word) === 'ethernet') continue;
-      else if (word === 'linklayer')
-        this.#problems.tally('linklayer', this.#spot(), word, 'weir counts Ethernet only');
+      else if (word === 'linklayer') linklayer = readLinkLayer(words);
       else throw new TcFault('', `${quoted(word)} is not an option of an htb class`);
     }
     const rateBps = direction.rate;
@@ -261,7 +222,12 @@ export class TcReader {
       const derived = Math.floor(rateBps / 8 / r2q);
       direction.quantum = Math.min(Math.max(derived, QUANTUM_MIN_BYTES), QUANTUM_MAX_BYTES);
     }
-    return { direction: rateBps > TC_LEAST_BPS ? direction : withoutRate(direction), mpu, overhead };
+    return {
+      direction: rateBps > TC_LEAST_BPS ? direction : withoutRate(direction),
+      mpu,
+      overhead,
+      linklayer,
+    };
   }
 
   #prio(prio: number): number {
@@ -293,14 +259,15 @@ export class TcReader {
   }
 }
 
+function readLinkLayer(words: TcWords): LinkLayer {
+  const text = words.value('linklayer');
+  const known = LINK_LAYERS.get(text);
+  if (known === undefined) throw new TcFault('linklayer', `${quoted(text)} is not ethernet, atm or adsl`);
+  return known;
+}
+
 /** A rate that assures nothing: its burst means nothing either. */
 function withoutRate(direction: DocumentDirection): DocumentDirection {
   const { rate = 0, ceil = rate, burst: _, ...others } = direction;
   return { ...others, ceil };
-}
-
-/** A limit in packets, as tc writes it: a bare number, or one with a p. */
-function parsePackets(text: string): number | string {
-  const parts = /^(\d+)p?$/.exec(text);
-  return parts === null ? `${quoted(text)} is not a number of packets` : Number(parts[1]);
 }

@@ -3,7 +3,7 @@
  * in tc's grammar. Read back it is the same tree.
  */
 import type { ClassTree } from '../model.js';
-import { type WrittenClass, writtenClass } from '../written.js';
+import { type WrittenClass, writtenClass, writtenSettings } from '../written.js';
 
 /** Characters in a chunk, about: enough that a write is worth its call, little beside a tree of a million classes. */
 const CHUNK_LENGTH = 65_536;
@@ -60,17 +60,13 @@ function* yamlParts(tree: ClassTree): Generator<string, void, void> {
   }
 }
 
-function settingsOf(tree: ClassTree): Readonly<Record<string, string | number>> {
-  const fields: Record<string, string | number> = { version: tree.version };
-  if (tree.defaultClass !== null) fields.default = tree.defaultClass;
-  if (tree.overheadBytes !== 0) fields.overhead = tree.overheadBytes;
-  if (tree.mpuBytes !== 0) fields.mpu = tree.mpuBytes;
-  return fields;
+function settingsOf(tree: ClassTree): WrittenClass {
+  return { version: tree.version, ...writtenSettings(tree) };
 }
 
 /** A value on one line, in what JSON and YAML's flow style have in common but for the strings. */
 function flow(value: Value, text: (value: string) => string): string {
-  if (typeof value === 'number') return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return text(value);
   if (Array.isArray(value)) return `[${(value as readonly string[]).map(text).join(', ')}]`;
   const fields = Object.entries(value).map(([key, field]) => `${text(key)}: ${flow(field as Value, text)}`);

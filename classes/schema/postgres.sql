@@ -1,9 +1,10 @@
 -- weir's reference schema for PostgreSQL 12 or newer. See classes/stores/README.md.
--- A rate is a number of bit/s or text in tc's grammar ('10mbit'), a size a number of bytes or text ('64kb'). NULL means:
--- not set; what then holds is what a class tree file would take. Ids compare as bytes (COLLATE "C"), which is fast.
+-- A rate is a number of bit/s or text in tc's grammar ('10mbit'), a size a number of bytes or text ('64kb'), a time a number
+-- of microseconds or text ('5ms'). NULL means: not set; what then holds is what a class tree file would take. Ids compare as
+-- bytes (COLLATE "C"), which is fast.
 
 CREATE TABLE weir_schema (version integer NOT NULL);
-INSERT INTO weir_schema (version) VALUES (1);
+INSERT INTO weir_schema (version) VALUES (2);
 
 -- Text, so that both 10000000 and 10mbit can be written; a number that is written becomes text by itself.
 CREATE DOMAIN weir_quantity AS text CHECK (VALUE <> '' AND VALUE NOT LIKE '-%');
@@ -13,27 +14,48 @@ CREATE TABLE settings (
   id             integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
   default_class  text,     -- id of the subscriber, or the site without anybody, that gets traffic of no class
   overhead_bytes integer CHECK (overhead_bytes BETWEEN -64 AND 256),
-  mpu_bytes      integer CHECK (mpu_bytes BETWEEN 0 AND 1500)
+  mpu_bytes      integer CHECK (mpu_bytes BETWEEN 0 AND 1500),
+  link_layer     text CHECK (link_layer IN ('ethernet', 'atm', 'ptm')),
+  -- for all classes that do not say otherwise
+  leaf           text CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  integer CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    weir_quantity,
+  codel_target   weir_quantity,
+  codel_interval weir_quantity,
+  flows          integer CHECK (flows BETWEEN 1 AND 65536),
+  memory         weir_quantity,
+  ecn            boolean,
+  isolate        text CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       text CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           boolean
 );
 
 CREATE TABLE plans (
-  id            text COLLATE "C" PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
-  name          text,
-  down_rate     weir_quantity,
-  down_ceil     weir_quantity,
-  down_burst    weir_quantity,
-  down_cburst   weir_quantity,
-  down_quantum  weir_quantity,
-  down_prio     integer CHECK (down_prio BETWEEN 0 AND 7),
-  up_rate       weir_quantity,
-  up_ceil       weir_quantity,
-  up_burst      weir_quantity,
-  up_cburst     weir_quantity,
-  up_quantum    weir_quantity,
-  up_prio       integer CHECK (up_prio BETWEEN 0 AND 7),
-  leaf          text CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
-  limit_packets integer CHECK (limit_packets BETWEEN 1 AND 1000000),
-  limit_bytes   weir_quantity
+  id             text COLLATE "C" PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
+  name           text,
+  down_rate      weir_quantity,
+  down_ceil      weir_quantity,
+  down_burst     weir_quantity,
+  down_cburst    weir_quantity,
+  down_quantum   weir_quantity,
+  down_prio      integer CHECK (down_prio BETWEEN 0 AND 7),
+  up_rate        weir_quantity,
+  up_ceil        weir_quantity,
+  up_burst       weir_quantity,
+  up_cburst      weir_quantity,
+  up_quantum     weir_quantity,
+  up_prio        integer CHECK (up_prio BETWEEN 0 AND 7),
+  leaf           text CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  integer CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    weir_quantity,
+  codel_target   weir_quantity,
+  codel_interval weir_quantity,
+  flows          integer CHECK (flows BETWEEN 1 AND 65536),
+  memory         weir_quantity,
+  ecn            boolean,
+  isolate        text CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       text CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           boolean
 );
 
 -- A tree of any depth: campus, house, floor, and whatever else shares a rate.
@@ -57,28 +79,36 @@ CREATE TABLE sites (
 );
 CREATE INDEX sites_parent ON sites (parent);
 
--- Rates of a subscriber's own go before those of the plan. From expires_at on there is no class.
+-- Values of a subscriber's own go before those of the plan, and these before the settings'. From expires_at on there is no class.
 CREATE TABLE subscribers (
-  id            text COLLATE "C" PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
-  name          text,
-  site          text COLLATE "C" REFERENCES sites ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
-  plan          text COLLATE "C" REFERENCES plans ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
-  expires_at    timestamptz,
-  down_rate     weir_quantity,
-  down_ceil     weir_quantity,
-  down_burst    weir_quantity,
-  down_cburst   weir_quantity,
-  down_quantum  weir_quantity,
-  down_prio     integer CHECK (down_prio BETWEEN 0 AND 7),
-  up_rate       weir_quantity,
-  up_ceil       weir_quantity,
-  up_burst      weir_quantity,
-  up_cburst     weir_quantity,
-  up_quantum    weir_quantity,
-  up_prio       integer CHECK (up_prio BETWEEN 0 AND 7),
-  leaf          text CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
-  limit_packets integer CHECK (limit_packets BETWEEN 1 AND 1000000),
-  limit_bytes   weir_quantity
+  id             text COLLATE "C" PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
+  name           text,
+  site           text COLLATE "C" REFERENCES sites ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  plan           text COLLATE "C" REFERENCES plans ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  expires_at     timestamptz,
+  down_rate      weir_quantity,
+  down_ceil      weir_quantity,
+  down_burst     weir_quantity,
+  down_cburst    weir_quantity,
+  down_quantum   weir_quantity,
+  down_prio      integer CHECK (down_prio BETWEEN 0 AND 7),
+  up_rate        weir_quantity,
+  up_ceil        weir_quantity,
+  up_burst       weir_quantity,
+  up_cburst      weir_quantity,
+  up_quantum     weir_quantity,
+  up_prio        integer CHECK (up_prio BETWEEN 0 AND 7),
+  leaf           text CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  integer CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    weir_quantity,
+  codel_target   weir_quantity,
+  codel_interval weir_quantity,
+  flows          integer CHECK (flows BETWEEN 1 AND 65536),
+  memory         weir_quantity,
+  ecn            boolean,
+  isolate        text CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       text CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           boolean
 );
 CREATE INDEX subscribers_site ON subscribers (site);
 CREATE INDEX subscribers_plan ON subscribers (plan);

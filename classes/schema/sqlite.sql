@@ -1,36 +1,58 @@
 -- weir's reference schema for SQLite 3.38 or newer. See classes/stores/README.md.
--- A rate is a number of bit/s or text in tc's grammar ('10mbit'), a size a number of bytes or text ('64kb'): NUMERIC keeps
--- both as what they are. NULL means: not set; what then holds is what a class tree file would take.
+-- A rate is a number of bit/s or text in tc's grammar ('10mbit'), a size a number of bytes or text ('64kb'), a time a number
+-- of microseconds or text ('5ms'): NUMERIC keeps both as what they are. NULL means: not set; what then holds is what a class
+-- tree file would take.
 
 CREATE TABLE weir_schema (version INTEGER NOT NULL);
-INSERT INTO weir_schema (version) VALUES (1);
+INSERT INTO weir_schema (version) VALUES (2);
 
 -- What belongs to the whole tree. At most one row.
 CREATE TABLE settings (
   id             INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (id = 1),
   default_class  TEXT,     -- id of the subscriber, or the site without anybody, that gets traffic of no class
   overhead_bytes INTEGER CHECK (overhead_bytes BETWEEN -64 AND 256),
-  mpu_bytes      INTEGER CHECK (mpu_bytes BETWEEN 0 AND 1500)
+  mpu_bytes      INTEGER CHECK (mpu_bytes BETWEEN 0 AND 1500),
+  link_layer     TEXT CHECK (link_layer IN ('ethernet', 'atm', 'ptm')),
+  -- for all classes that do not say otherwise
+  leaf           TEXT CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  INTEGER CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    NUMERIC CHECK (limit_bytes NOT LIKE '-%'),
+  codel_target   NUMERIC CHECK (codel_target NOT LIKE '-%'),
+  codel_interval NUMERIC CHECK (codel_interval NOT LIKE '-%'),
+  flows          INTEGER CHECK (flows BETWEEN 1 AND 65536),
+  memory         NUMERIC CHECK (memory NOT LIKE '-%'),
+  ecn            INTEGER CHECK (ecn IN (0, 1)),
+  isolate        TEXT CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       TEXT CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           INTEGER CHECK (wash IN (0, 1))
 );
 
 CREATE TABLE plans (
-  id            TEXT NOT NULL PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
-  name          TEXT,
-  down_rate     NUMERIC CHECK (down_rate NOT LIKE '-%'),
-  down_ceil     NUMERIC CHECK (down_ceil NOT LIKE '-%'),
-  down_burst    NUMERIC CHECK (down_burst NOT LIKE '-%'),
-  down_cburst   NUMERIC CHECK (down_cburst NOT LIKE '-%'),
-  down_quantum  NUMERIC CHECK (down_quantum NOT LIKE '-%'),
-  down_prio     INTEGER CHECK (down_prio BETWEEN 0 AND 7),
-  up_rate       NUMERIC CHECK (up_rate NOT LIKE '-%'),
-  up_ceil       NUMERIC CHECK (up_ceil NOT LIKE '-%'),
-  up_burst      NUMERIC CHECK (up_burst NOT LIKE '-%'),
-  up_cburst     NUMERIC CHECK (up_cburst NOT LIKE '-%'),
-  up_quantum    NUMERIC CHECK (up_quantum NOT LIKE '-%'),
-  up_prio       INTEGER CHECK (up_prio BETWEEN 0 AND 7),
-  leaf          TEXT CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
-  limit_packets INTEGER CHECK (limit_packets BETWEEN 1 AND 1000000),
-  limit_bytes   NUMERIC CHECK (limit_bytes NOT LIKE '-%')
+  id             TEXT NOT NULL PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
+  name           TEXT,
+  down_rate      NUMERIC CHECK (down_rate NOT LIKE '-%'),
+  down_ceil      NUMERIC CHECK (down_ceil NOT LIKE '-%'),
+  down_burst     NUMERIC CHECK (down_burst NOT LIKE '-%'),
+  down_cburst    NUMERIC CHECK (down_cburst NOT LIKE '-%'),
+  down_quantum   NUMERIC CHECK (down_quantum NOT LIKE '-%'),
+  down_prio      INTEGER CHECK (down_prio BETWEEN 0 AND 7),
+  up_rate        NUMERIC CHECK (up_rate NOT LIKE '-%'),
+  up_ceil        NUMERIC CHECK (up_ceil NOT LIKE '-%'),
+  up_burst       NUMERIC CHECK (up_burst NOT LIKE '-%'),
+  up_cburst      NUMERIC CHECK (up_cburst NOT LIKE '-%'),
+  up_quantum     NUMERIC CHECK (up_quantum NOT LIKE '-%'),
+  up_prio        INTEGER CHECK (up_prio BETWEEN 0 AND 7),
+  leaf           TEXT CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  INTEGER CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    NUMERIC CHECK (limit_bytes NOT LIKE '-%'),
+  codel_target   NUMERIC CHECK (codel_target NOT LIKE '-%'),
+  codel_interval NUMERIC CHECK (codel_interval NOT LIKE '-%'),
+  flows          INTEGER CHECK (flows BETWEEN 1 AND 65536),
+  memory         NUMERIC CHECK (memory NOT LIKE '-%'),
+  ecn            INTEGER CHECK (ecn IN (0, 1)),
+  isolate        TEXT CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       TEXT CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           INTEGER CHECK (wash IN (0, 1))
 ) WITHOUT ROWID;
 
 -- A tree of any depth: campus, house, floor, and whatever else shares a rate.
@@ -54,29 +76,37 @@ CREATE TABLE sites (
 ) WITHOUT ROWID;
 CREATE INDEX sites_parent ON sites (parent);
 
--- Rates of a subscriber's own go before those of the plan. From expires_at on there is no class: ISO 8601 text, or
--- seconds since 1970.
+-- Values of a subscriber's own go before those of the plan, and these before the settings'. From expires_at on there is no
+-- class: ISO 8601 text, or seconds since 1970.
 CREATE TABLE subscribers (
-  id            TEXT NOT NULL PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
-  name          TEXT,
-  site          TEXT REFERENCES sites (id) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
-  plan          TEXT REFERENCES plans (id) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
-  expires_at    NUMERIC CHECK (typeof(expires_at) <> 'text' OR julianday(expires_at) IS NOT NULL),
-  down_rate     NUMERIC CHECK (down_rate NOT LIKE '-%'),
-  down_ceil     NUMERIC CHECK (down_ceil NOT LIKE '-%'),
-  down_burst    NUMERIC CHECK (down_burst NOT LIKE '-%'),
-  down_cburst   NUMERIC CHECK (down_cburst NOT LIKE '-%'),
-  down_quantum  NUMERIC CHECK (down_quantum NOT LIKE '-%'),
-  down_prio     INTEGER CHECK (down_prio BETWEEN 0 AND 7),
-  up_rate       NUMERIC CHECK (up_rate NOT LIKE '-%'),
-  up_ceil       NUMERIC CHECK (up_ceil NOT LIKE '-%'),
-  up_burst      NUMERIC CHECK (up_burst NOT LIKE '-%'),
-  up_cburst     NUMERIC CHECK (up_cburst NOT LIKE '-%'),
-  up_quantum    NUMERIC CHECK (up_quantum NOT LIKE '-%'),
-  up_prio       INTEGER CHECK (up_prio BETWEEN 0 AND 7),
-  leaf          TEXT CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
-  limit_packets INTEGER CHECK (limit_packets BETWEEN 1 AND 1000000),
-  limit_bytes   NUMERIC CHECK (limit_bytes NOT LIKE '-%')
+  id             TEXT NOT NULL PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
+  name           TEXT,
+  site           TEXT REFERENCES sites (id) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  plan           TEXT REFERENCES plans (id) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  expires_at     NUMERIC CHECK (typeof(expires_at) <> 'text' OR julianday(expires_at) IS NOT NULL),
+  down_rate      NUMERIC CHECK (down_rate NOT LIKE '-%'),
+  down_ceil      NUMERIC CHECK (down_ceil NOT LIKE '-%'),
+  down_burst     NUMERIC CHECK (down_burst NOT LIKE '-%'),
+  down_cburst    NUMERIC CHECK (down_cburst NOT LIKE '-%'),
+  down_quantum   NUMERIC CHECK (down_quantum NOT LIKE '-%'),
+  down_prio      INTEGER CHECK (down_prio BETWEEN 0 AND 7),
+  up_rate        NUMERIC CHECK (up_rate NOT LIKE '-%'),
+  up_ceil        NUMERIC CHECK (up_ceil NOT LIKE '-%'),
+  up_burst       NUMERIC CHECK (up_burst NOT LIKE '-%'),
+  up_cburst      NUMERIC CHECK (up_cburst NOT LIKE '-%'),
+  up_quantum     NUMERIC CHECK (up_quantum NOT LIKE '-%'),
+  up_prio        INTEGER CHECK (up_prio BETWEEN 0 AND 7),
+  leaf           TEXT CHECK (leaf IN ('pfifo', 'fq_codel', 'codel')),
+  limit_packets  INTEGER CHECK (limit_packets BETWEEN 1 AND 1000000),
+  limit_bytes    NUMERIC CHECK (limit_bytes NOT LIKE '-%'),
+  codel_target   NUMERIC CHECK (codel_target NOT LIKE '-%'),
+  codel_interval NUMERIC CHECK (codel_interval NOT LIKE '-%'),
+  flows          INTEGER CHECK (flows BETWEEN 1 AND 65536),
+  memory         NUMERIC CHECK (memory NOT LIKE '-%'),
+  ecn            INTEGER CHECK (ecn IN (0, 1)),
+  isolate        TEXT CHECK (isolate IN ('none', 'host', 'dual')),
+  diffserv       TEXT CHECK (diffserv IN ('besteffort', 'diffserv3', 'diffserv4')),
+  wash           INTEGER CHECK (wash IN (0, 1))
 ) WITHOUT ROWID;
 CREATE INDEX subscribers_site ON subscribers (site);
 CREATE INDEX subscribers_plan ON subscribers (plan);

@@ -3,6 +3,8 @@ import { statSync } from 'node:fs';
 import { defer, type Observable, share } from 'rxjs';
 import { areEqualClasses } from '../difference.js';
 import type { ClassSpec, ClassTree } from '../model.js';
+import { NO_SETTINGS, type QueueSettings } from '../queue.js';
+import { areEqualSettings } from '../queue-table.js';
 import { type FileSet, filesOf, type ReadOptions, readFiles } from './file-formats.js';
 import { type FileWatchOptions, signatureOfFiles, watchFiles } from './file-watch.js';
 import { linesOf } from './lines.js';
@@ -21,6 +23,7 @@ export class FileSource implements ClassSource {
   #read: { readonly signature: string; readonly result: SourceResult } | null = null;
   /** Of the last good load, so that classes which did not change stay the same objects. */
   #last: readonly ClassSpec[] = [];
+  #lastQueue: QueueSettings = NO_SETTINGS;
 
   /** Throws a usage error, E_CLASSES_FORMAT, for a name whose ending says nothing. */
   constructor(path: string, options: ReadOptions = {}, watchOptions: FileWatchOptions = {}) {
@@ -76,6 +79,7 @@ export class FileSource implements ClassSource {
       return before !== undefined && areEqualClasses(before, spec) ? before : spec;
     });
     this.#last = classes;
-    return { ...tree, classes };
+    if (!areEqualSettings(this.#lastQueue, tree.queue)) this.#lastQueue = tree.queue;
+    return { ...tree, queue: this.#lastQueue, classes };
   }
 }

@@ -93,6 +93,8 @@ function driverFault(text: string): Judged {
 /** Only where the tables are weir's own: those of a mapped query are the operator's. */
 const NO_TABLES = "`weir classes init` makes weir's tables, or map yours with classes.queries";
 
+const OLD_TABLES = '`weir classes init` adds what a database of an earlier weir lacks';
+
 function sqlite(own: string, text: string, task: Task): Judged | null {
   if (own.startsWith('SQLITE_NOTADB')) return connect('is not a SQLite database');
   if (own.startsWith('SQLITE_CANTOPEN')) return connect(`cannot be opened: ${text}`);
@@ -110,8 +112,9 @@ function sqlite(own: string, text: string, task: Task): Judged | null {
   }
   if (task === 'read' && text.startsWith('no such table'))
     return { code: 'E_STORE_SCHEMA', message: `${text}; ${NO_TABLES}` };
-  if (/^no such (table|column)|has no column named/.test(text))
-    return { code: 'E_STORE_SCHEMA', message: text };
+  if (/has no column named/.test(text))
+    return { code: 'E_STORE_SCHEMA', message: task === 'write' ? `${text}; ${OLD_TABLES}` : text };
+  if (/^no such (table|column)/.test(text)) return { code: 'E_STORE_SCHEMA', message: text };
   return null;
 }
 
@@ -126,6 +129,8 @@ function postgres(own: string, text: string, task: Task): Judged | null {
   if (/^Query read timeout/.test(text)) return connect('the server does not answer');
   if (/^timeout exceeded when trying to connect/.test(text)) return connect('the server does not answer');
   if (own === '42P01' && task === 'read') return { code: 'E_STORE_SCHEMA', message: `${text}; ${NO_TABLES}` };
+  if (own === '42703' && task === 'write')
+    return { code: 'E_STORE_SCHEMA', message: `${text}; ${OLD_TABLES}` };
   if (own === '42P01' || own === '42703') return { code: 'E_STORE_SCHEMA', message: text };
   if (own === '25006') return { code: 'E_STORE_QUERY', message: WOULD_WRITE };
   if (own === '57014') return { code: CODES[task], message: 'takes too long and was cancelled' };

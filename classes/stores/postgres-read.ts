@@ -5,7 +5,8 @@ import { RECORD_TABLES, type RecordRow, type RecordSet, type RecordTable } from 
 import { checkColumns, EMPTY_RECORDS, hasMapping, placeOf } from './columns.js';
 import { storeFault } from './faults.js';
 import type { Client } from './postgres-client.js';
-import type { ReadPlan } from './read-plan.js';
+import type { NarrowQuery, ReadPlan } from './read-plan.js';
+import { GROWN_TABLES, type MissingColumns, missingColumns, NONE_MISSING } from './reference.js';
 
 /**
  * All statements of `read` see one moment, and none of them can write; nor can a query make the transaction a writing one,
@@ -21,11 +22,20 @@ export async function inSnapshot<T>(client: Client, read: () => Promise<T>): Pro
 /** Call within inSnapshot(). */
 export async function readRecords(client: Client, plan: ReadPlan): Promise<RecordSet> {
   const records: Record<RecordTable, readonly RecordRow[]> = { ...EMPTY_RECORDS };
+  const { texts, narrow } = plan.textsFor(hasMapping(plan.queries) ? NONE_MISSING : await missingIn(client));
   for (const table of RECORD_TABLES) {
-    const text = plan.texts[table];
-    if (text !== undefined) records[table] = await readTable(client, plan, table, text);
+    const text = texts[table];
+    if (text === undefined) continue;
+    records[table] = await readTable(client, plan, table, text, table === 'subscribers' ? narrow : null);
   }
   return records;
+}
+
+/** What the reference schema lacks where unqualified names are looked for. */
+export async function missingIn(client: Client): Promise<MissingColumns> {
+  const text =
+    'SELECT t.name AS table, attname::text AS name FROM unnest($1::text[]) AS t (name) JOIN pg_attribute ON attrelid = to_regclass(t.name) WHERE attnum > 0 AND NOT attisdropped';
+  return missingColumns((await client.query<{ table: string; name: string }>(text, [GROWN_TABLES])).rows);
 }
 
 async function readTable(
@@ -33,12 +43,12 @@ async function readTable(
   plan: ReadPlan,
   table: RecordTable,
   text: string,
+  narrow: NarrowQuery | null,
 ): Promise<RecordRow[]> {
   const part = placeOf(table, plan.queries);
   const task = hasMapping(plan.queries) ? 'query' : 'read';
   let result: QueryResult;
   try {
-    const narrow = table === 'subscribers' ? plan.narrow : null;
     if (narrow === null) result = await client.query(single(text));
     else result = await client.query(narrow.textFor((await client.query(narrow.counts)).rows[0]));
   } catch (cause) {

@@ -1,6 +1,6 @@
 /** A user database in PostgreSQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CompiledQuery, Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, type RawBuilder, sql, type Transaction } from 'kysely';
 import type pg from 'pg';
 import { Observable } from 'rxjs';
 import { WeirError } from '../../src/errors.js';
@@ -9,7 +9,7 @@ import type { RecordSet, RecordTable, SubscriberPatch } from '../records.js';
 import { hasMapping } from './columns.js';
 import { storeFault, type Task } from './faults.js';
 import { type Client, makePool } from './postgres-client.js';
-import { inSnapshot, readRecords } from './postgres-read.js';
+import { inSnapshot, missingIn, readRecords } from './postgres-read.js';
 import { CHANNEL, PostgresWatch } from './postgres-watch.js';
 import { makeReadPlan, type ReadPlan } from './read-plan.js';
 import { patchQueries } from './reference.js';
@@ -33,7 +33,6 @@ export class PostgresStore implements Store {
   readonly #url: string;
   readonly #queries: RecordQueries;
   readonly #plan: ReadPlan;
-  readonly #patchQueries: Record<'subscribers' | 'addresses', CompiledQuery>;
   readonly #heartbeatMs: number;
   readonly #pool: pg.Pool;
   readonly #db: Kysely<Schema>;
@@ -50,7 +49,6 @@ export class PostgresStore implements Store {
     this.#pool = makePool(target.url, target.label);
     this.#db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#pool }) });
     this.#plan = makeReadPlan(this.label, queries, this.#db);
-    this.#patchQueries = patchQueries(this.#db, (column) => sql<boolean>`${column} = any(${''}::text[])`);
   }
 
   async readAll(): Promise<RecordSet> {
@@ -61,14 +59,15 @@ export class PostgresStore implements Store {
 
   async readSubscribers(ids: readonly string[]): Promise<SubscriberPatch | null> {
     if (hasMapping(this.#queries)) return null;
-    const { subscribers, addresses } = this.#patchQueries;
-    const part = 'table subscribers';
-    return this.#withClient('read', part, (client) =>
-      inSnapshot(client, async () => ({
-        ids,
-        subscribers: (await client.query(subscribers.sql, [ids])).rows,
-        addresses: (await client.query(addresses.sql, [ids])).rows,
-      })),
+    return this.#withClient('read', 'table subscribers', (client) =>
+      inSnapshot(client, async () => {
+        const { subscribers, addresses } = patchQueries(this.#db, await missingIn(client), isAnyOfParameter);
+        return {
+          ids,
+          subscribers: (await client.query(subscribers.sql, [ids])).rows,
+          addresses: (await client.query(addresses.sql, [ids])).rows,
+        };
+      }),
     );
   }
 
@@ -176,6 +175,10 @@ export class PostgresStore implements Store {
   }
 }
 
+function isAnyOfParameter(column: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql<boolean>`${column} = any(${''}::text[])`;
+}
+
 async function inSchemaLock(client: Client, work: () => Promise<void>): Promise<void> {
   await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${SCHEMA_LOCK})`);
   await work();
@@ -187,6 +190,10 @@ async function makeReferenceSchema(client: Client): Promise<void> {
     const { rows } = await client.query('SELECT max(version) AS version FROM weir_schema');
     const version: unknown = rows[0].version;
     if (version === SCHEMA_VERSION) return;
+    if (version === 1) {
+      await client.query(schemaText('postgres-from-1'));
+      return;
+    }
     throw new WeirError('E_STORE_SCHEMA', `has version ${version}; this weir knows ${SCHEMA_VERSION}`);
   }
   for (const table of REFERENCE_TABLES) {

@@ -2,14 +2,16 @@
  * A class tree as rows of the reference schema: inner classes become sites, leaves subscribers, and what several leaves
  * have in common a plan. Values that are what a class would take by itself are left out, so that they follow the rates.
  */
-import { type ClassSpec, type ClassTree, type DirectionSpec, LIMIT_DEFAULT_PACKETS } from '../model.js';
+import type { ClassSpec, ClassTree, DirectionSpec } from '../model.js';
+import { NO_SETTINGS, type QueueSettings } from '../queue.js';
+import { QUEUE_KEYS, type QueueValue } from '../queue-keys.js';
 import type { RecordTable } from '../records.js';
-import { formatRate, formatSize } from '../units.js';
+import { formatRate } from '../units.js';
 import { writtenDirection } from '../written.js';
 import type { WriteOptions } from './store.js';
 
 /** A row without the columns that are NULL. */
-export type StoredRow = Readonly<Record<string, string | number>>;
+export type StoredRow = Readonly<Record<string, QueueValue>>;
 
 /** The tables in the order in which they can be written; the other way round they can be emptied. */
 export const WRITE_ORDER = ['settings', 'plans', 'sites', 'subscribers', 'addresses'] as const;
@@ -47,10 +49,11 @@ export function columnsOfRows(rows: readonly StoredRow[]): string[] {
   return [...columns];
 }
 
-/** What leaves have in common. Equal directions are mostly one object, so a number for each makes a short key. */
+/** What leaves have in common. Equal directions and queues are mostly one object, so a number for each makes a short key. */
 class PlanBook {
   readonly #users = new Map<string, { readonly spec: ClassSpec; count: number; id: string }>();
   readonly #directions = new Map<DirectionSpec, string>();
+  readonly #queues = new Map<QueueSettings, string>([[NO_SETTINGS, '']]);
 
   count(spec: ClassSpec): void {
     const key = this.#keyOf(spec);
@@ -78,8 +81,16 @@ class PlanBook {
     return this.#users.get(this.#keyOf(spec))!.id || null;
   }
 
-  #keyOf({ down, up, leaf, limitPackets, limitBytes }: ClassSpec): string {
-    return `${this.#directionKey(down)}|${this.#directionKey(up)}|${leaf}|${limitPackets}|${limitBytes}`;
+  #keyOf({ down, up, queue }: ClassSpec): string {
+    return `${this.#directionKey(down)}|${this.#directionKey(up)}|${this.#queueKey(queue)}`;
+  }
+
+  #queueKey(queue: QueueSettings): string {
+    const known = this.#queues.get(queue);
+    if (known !== undefined) return known;
+    const key = QUEUE_KEYS.map(({ setting }) => queue[setting]).join(' ');
+    this.#queues.set(queue, key);
+    return key;
   }
 
   #directionKey(direction: DirectionSpec | null): string {
@@ -103,12 +114,14 @@ function shortRate(direction: DirectionSpec | null): string {
   return direction === null ? 'free' : formatRate(direction.ceilBps).replace('bit', '');
 }
 
-function settingsRow({ defaultClass, overheadBytes, mpuBytes }: ClassTree): StoredRow {
+function settingsRow({ defaultClass, overheadBytes, mpuBytes, linkLayer, queue }: ClassTree): StoredRow {
   return {
     id: 1,
     ...(defaultClass !== null && { default_class: defaultClass }),
     ...(overheadBytes !== 0 && { overhead_bytes: overheadBytes }),
     ...(mpuBytes !== 0 && { mpu_bytes: mpuBytes }),
+    ...(linkLayer !== 'ethernet' && { link_layer: linkLayer }),
+    ...queueColumns(queue),
   };
 }
 
@@ -122,7 +135,7 @@ function siteRow(spec: ClassSpec): StoredRow {
 }
 
 function subscriberRow(spec: ClassSpec, plans: PlanBook, expiresAtMs: number | undefined): StoredRow {
-  const row: Record<string, string | number> = { id: spec.id };
+  const row: Record<string, QueueValue> = { id: spec.id };
   if (spec.parent !== null) row.site = spec.parent;
   const plan = plans.idOf(spec);
   if (plan !== null) row.plan = plan;
@@ -135,10 +148,17 @@ function leafColumns(spec: ClassSpec): StoredRow {
   return {
     ...directionColumns('down', spec.down),
     ...directionColumns('up', spec.up),
-    ...(spec.leaf !== null && { leaf: spec.leaf }),
-    ...(spec.limitPackets !== LIMIT_DEFAULT_PACKETS && { limit_packets: spec.limitPackets }),
-    ...(spec.limitBytes !== 0 && { limit_bytes: formatSize(spec.limitBytes) }),
+    ...queueColumns(spec.queue),
   };
+}
+
+function queueColumns(settings: QueueSettings): StoredRow {
+  const row: Record<string, QueueValue> = {};
+  for (const { setting, column, write } of QUEUE_KEYS) {
+    const said = settings[setting];
+    if (said !== undefined) row[column] = write(said);
+  }
+  return row;
 }
 
 function directionColumns(name: 'down' | 'up', direction: DirectionSpec | null): StoredRow {

@@ -1,7 +1,8 @@
 /** The files of classes/schema, which are not compiled and so stay where the package has them. */
 import { readFileSync } from 'node:fs';
 
-export function schemaText(name: 'sqlite' | 'sqlite-usage' | 'postgres' | 'postgres-usage'): string {
+/** `-from-1` brings a schema of version 1 up to SCHEMA_VERSION. */
+export function schemaText(name: `${'sqlite' | 'postgres'}${'' | '-usage' | '-from-1'}`): string {
   return readFileSync(new URL(`../../../classes/schema/${name}.sql`, import.meta.url), 'utf8');
 }
 

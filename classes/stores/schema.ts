@@ -4,7 +4,7 @@ import type { ColumnType, Generated } from 'kysely';
 /** A time: written as ISO 8601 text; PostgreSQL hands out a Date, SQLite what was written. */
 type Time = ColumnType<Date | string | number, string, string>;
 
-/** A rate or a size: a number of bit/s or bytes, or text in tc's grammar. */
+/** A rate, a size or a time: a number of bit/s, bytes or microseconds, or text in tc's grammar. */
 type Quantity = string | number | null;
 
 /** SQL's columns, so named in both databases. */
@@ -23,24 +23,36 @@ interface DirectionColumns {
   up_prio: number | null;
 }
 
-interface LeafColumns {
+/** Yes or no: SQLite hands out 1 or 0. */
+type Flag = ColumnType<boolean | number | null, number | null, number | null>;
+
+interface QueueColumns {
   leaf: string | null;
   limit_packets: number | null;
   limit_bytes: Quantity;
+  codel_target: Quantity;
+  codel_interval: Quantity;
+  flows: number | null;
+  memory: Quantity;
+  ecn: Flag;
+  isolate: string | null;
+  diffserv: string | null;
+  wash: Flag;
 }
 
 export interface Schema {
   weir_schema: { version: number };
-  settings: {
+  settings: QueueColumns & {
     id: Generated<number>;
     default_class: string | null;
     overhead_bytes: number | null;
     mpu_bytes: number | null;
+    link_layer: string | null;
   };
-  plans: DirectionColumns & LeafColumns & { id: string; name: string | null };
+  plans: DirectionColumns & QueueColumns & { id: string; name: string | null };
   sites: DirectionColumns & { id: string; parent: string | null; name: string | null };
   subscribers: DirectionColumns &
-    LeafColumns & {
+    QueueColumns & {
       id: string;
       site: string | null;
       plan: string | null;
@@ -62,5 +74,5 @@ export interface Schema {
   weir_changes: { seq: Generated<number>; entity: 'subscriber' | 'all'; id: string | null };
 }
 
-/** Of classes/schema/*.sql. A later version migrates what it finds with a lower one. */
-export const SCHEMA_VERSION = 1;
+/** Of classes/schema/*.sql. What has a lower one is brought up to it by createSchema(), and can be read before. */
+export const SCHEMA_VERSION = 2;

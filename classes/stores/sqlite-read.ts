@@ -6,6 +6,7 @@ import { RECORD_TABLES, type RecordRow, type RecordSet, type RecordTable } from 
 import { checkColumns, EMPTY_RECORDS, hasMapping, placeOf } from './columns.js';
 import { storeFault, WOULD_WRITE } from './faults.js';
 import type { NarrowQuery, ReadPlan } from './read-plan.js';
+import { GROWN_TABLES, type MissingColumns, missingColumns, NONE_MISSING } from './reference.js';
 import type { Connection } from './sqlite-file.js';
 
 type Statement = Database.Statement<unknown[]>;
@@ -43,10 +44,11 @@ function inSnapshot<T>(db: Connection, label: string, read: () => T): T {
 
 function eachTable(
   db: Connection,
-  { label, queries, texts, narrow }: ReadPlan,
+  { label, queries, textsFor }: ReadPlan,
   take: (table: RecordTable, statement: Statement) => void,
 ): void {
   const task = hasMapping(queries) ? 'query' : 'read';
+  const { texts, narrow } = textsFor(hasMapping(queries) ? NONE_MISSING : missingIn(db));
   for (const table of RECORD_TABLES) {
     const part = placeOf(table, queries);
     try {
@@ -60,6 +62,18 @@ function eachTable(
       throw storeFault(cause, { label, part: placed ? null : part, task });
     }
   }
+}
+
+/** What the reference schema in `db` lacks. */
+export function missingIn(db: Connection): MissingColumns {
+  return missingColumns(
+    GROWN_TABLES.flatMap((table) => columnsOf(db, table).map((name) => ({ table, name }))),
+  );
+}
+
+/** Empty when there is no such table. */
+export function columnsOf(db: Connection, table: string): string[] {
+  return db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table) as string[];
 }
 
 function narrowed(db: Connection, narrow: NarrowQuery): string {

@@ -1,5 +1,5 @@
 /** A user database in a SQLite file. Calls are synchronous inside, as better-sqlite3 is. */
-import { type CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely';
+import { Kysely, type RawBuilder, SqliteDialect, sql } from 'kysely';
 import { Observable } from 'rxjs';
 import { WeirError } from '../../src/errors.js';
 import type { ClassTree } from '../model.js';
@@ -12,7 +12,7 @@ import { columnsOfRows, rowsOfTree, type StoredRow, WRITE_ORDER } from './rows.j
 import { SCHEMA_VERSION, type Schema } from './schema.js';
 import { REFERENCE_TABLES, schemaText, USAGE_COLUMNS } from './schema-files.js';
 import { type Connection, type FileIdentity, identityOf, openReader, openWriter } from './sqlite-file.js';
-import { readRecords } from './sqlite-read.js';
+import { columnsOf, missingIn, readRecords } from './sqlite-read.js';
 import { SqliteWatch } from './sqlite-watch.js';
 import type { RecordQueries, Store, StoreChange, WriteOptions } from './store.js';
 import { type UsageBatch, writeUsage } from './usage.js';
@@ -25,11 +25,6 @@ interface Opened<T> {
   readonly identity: FileIdentity | null;
 }
 
-interface Reader {
-  readonly db: Connection;
-  readonly patch: Record<'subscribers' | 'addresses', ReturnType<Connection['prepare']>> | null;
-}
-
 interface Writer {
   readonly db: Connection;
   readonly query: Kysely<Schema>;
@@ -40,10 +35,10 @@ export class SqliteStore implements Store {
   readonly #path: string;
   readonly #queries: RecordQueries;
   readonly #plan: ReadPlan;
-  readonly #patchQueries: Record<'subscribers' | 'addresses', CompiledQuery>;
+  readonly #builder = new Kysely<Schema>({ dialect: new SqliteDialect({ database: neverOpened }) });
   readonly #pollMs: number;
   readonly #watches = new Set<SqliteWatch>();
-  #reader: Opened<Reader> | null = null;
+  #reader: Opened<Connection> | null = null;
   #writer: Opened<Writer> | null = null;
   #hasUsage = false;
   #closed = false;
@@ -53,31 +48,26 @@ export class SqliteStore implements Store {
     this.#path = target.path;
     this.#queries = queries;
     this.#pollMs = pollMs;
-    const builder = new Kysely<Schema>({ dialect: new SqliteDialect({ database: neverOpened }) });
-    this.#plan = makeReadPlan(this.label, queries, builder);
-    this.#patchQueries = patchQueries(
-      builder,
-      // One parameter, whatever the number of ids, and the index of the column is used.
-      (column) => sql<boolean>`${column} in (select value from json_each(${''}))`,
-    );
+    this.#plan = makeReadPlan(this.label, queries, this.#builder);
   }
 
   async readAll(): Promise<RecordSet> {
-    return readRecords(this.#openReader().db, this.#plan);
+    return readRecords(this.#openReader(), this.#plan);
   }
 
   async readSubscribers(ids: readonly string[]): Promise<SubscriberPatch | null> {
     if (hasMapping(this.#queries)) return null;
-    const reader = this.#openReader();
+    const db = this.#openReader();
     const parameter = JSON.stringify(ids);
-    return this.#guard('read', 'table subscribers', () => {
-      const patch = this.#patchStatements(reader);
-      return reader.db.transaction(() => ({
+    const read = (): SubscriberPatch => {
+      const { subscribers, addresses } = patchQueries(this.#builder, missingIn(db), isInParameter);
+      return {
         ids,
-        subscribers: patch.subscribers.all(parameter) as RecordRow[],
-        addresses: patch.addresses.all(parameter) as RecordRow[],
-      }))();
-    });
+        subscribers: db.prepare(subscribers.sql).all(parameter) as RecordRow[],
+        addresses: db.prepare(addresses.sql).all(parameter) as RecordRow[],
+      };
+    };
+    return this.#guard('read', 'table subscribers', () => db.transaction(read)());
   }
 
   watch(): Observable<StoreChange> {
@@ -134,19 +124,19 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     for (const watch of [...this.#watches]) watch.end();
-    this.#reader?.connection.db.close();
+    this.#reader?.connection.close();
     this.#writer?.connection.db.close();
     this.#reader = null;
     this.#writer = null;
   }
 
-  #openReader(): Reader {
+  #openReader(): Connection {
     const reader = this.#current(this.#reader);
     if (reader !== null) return reader;
-    this.#reader?.connection.db.close();
+    this.#reader?.connection.close();
     this.#reader = null;
     const db = openReader(this.#path, this.label);
-    this.#reader = { connection: { db, patch: null }, identity: identityOf(this.#path) };
+    this.#reader = { connection: db, identity: identityOf(this.#path) };
     return this.#reader.connection;
   }
 
@@ -166,16 +156,6 @@ export class SqliteStore implements Store {
   #current<T>(opened: Opened<T> | null): T | null {
     if (this.#closed) throw this.#closedError();
     return opened !== null && opened.identity === identityOf(this.#path) ? opened.connection : null;
-  }
-
-  #patchStatements(reader: Reader): NonNullable<Reader['patch']> {
-    if (reader.patch !== null) return reader.patch;
-    const patch = {
-      subscribers: reader.db.prepare(this.#patchQueries.subscribers.sql),
-      addresses: reader.db.prepare(this.#patchQueries.addresses.sql),
-    };
-    Object.assign(reader, { patch });
-    return patch;
   }
 
   #guard<T>(task: Task, part: string | null, work: () => T): T {
@@ -199,6 +179,11 @@ export class SqliteStore implements Store {
   }
 }
 
+/** One parameter, whatever the number of ids, and the index of the column is used. */
+function isInParameter(column: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql<boolean>`${column} in (select value from json_each(${''}))`;
+}
+
 /** The builder only compiles. */
 function neverOpened(): Promise<never> {
   return Promise.reject(new WeirError('E_STORE_CONNECT', 'the query builder has no database'));
@@ -208,6 +193,10 @@ function makeReferenceSchema(db: Connection): void {
   if (columnsOf(db, 'weir_schema').length > 0) {
     const version = db.prepare('SELECT max(version) FROM weir_schema').pluck().get();
     if (version === SCHEMA_VERSION) return;
+    if (version === 1) {
+      db.exec(schemaText('sqlite-from-1'));
+      return;
+    }
     throw new WeirError('E_STORE_SCHEMA', `has version ${version}; this weir knows ${SCHEMA_VERSION}`);
   }
   const taken = REFERENCE_TABLES.find((table) => columnsOf(db, table).length > 0);
@@ -223,11 +212,6 @@ function makeUsageSchema(db: Connection): void {
     if (missing) throw new WeirError('E_STORE_SCHEMA', `the table ${table} has no column ${missing}`);
     if (found.length === 0) db.exec(schemaText('sqlite-usage'));
   }
-}
-
-/** Empty when there is no such table. */
-function columnsOf(db: Connection, table: string): string[] {
-  return db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table) as string[];
 }
 
 /** Rows as one JSON parameter: a tenth of the time that a parameter for each value takes. */

@@ -87,7 +87,7 @@ test('numbers may be numbers, bigints or text, ids may be whole numbers', () => 
   const spec = classOf(treeOf(compile(records, NOW_MS)), '42');
   assert.is(spec.parent, '1');
   assert.is(spec.match.length, 1);
-  assert.is(spec.limitPackets, 7);
+  assert.is(spec.queue.limitPackets, 7);
   assert.is(spec.up!.rateBps, 1_000_000);
   assert.equal([spec.down!.rateBps, spec.down!.ceilBps, spec.down!.prio], [10_000_000, 20_000_000, 2]);
 });
@@ -186,7 +186,7 @@ test("a subscriber's own values go before the plan's, and are told with both", (
   };
   const u1 = classOf(treeOf(compile(tables, NOW_MS)), 'u1');
   assert.equal(
-    [u1.up!.prio, u1.up!.rateBps, u1.down!.prio, u1.leaf, u1.limitBytes],
+    [u1.up!.prio, u1.up!.rateBps, u1.down!.prio, u1.queue.leaf, u1.queue.limitBytes],
     [5, 2_000_000, 0, 'codel', 2 ** 20],
   );
 });
@@ -337,12 +337,6 @@ test('all that is wrong is told at once', () => {
   tables.settings = [{ default_class: 'x' }];
   const errors = linesOf(compile(tables, NOW_MS)).filter((line) => line.startsWith('error'));
   assert.is(errors.length, 8, errors.join('\n'));
-});
-
-test('unsupported queues are warned of with a count of rows', () => {
-  expectLines((tables) => {
-    tables.plans = tables.plans.map((plan) => ({ ...plan, leaf: 'fq_codel' }));
-  }, "warning: plans row 'gold': leaf: this version queues 'fq_codel' as pfifo, here and in 1 more rows");
 });
 
 test('24,000 subscribers', () => {

@@ -65,7 +65,7 @@ test('everything is added where there was nothing', () => {
   assert.is(result.added.length, 5);
   assert.equal(
     result.settings.map(({ key }) => key),
-    ['default', 'overhead', 'mpu'],
+    ['default', 'overhead', 'mpu', 'linklayer', 'target', 'interval', 'ecn', 'isolate'],
   );
 });
 

@@ -9,6 +9,11 @@ export function sampleDocument(): Record<string, unknown> {
     default: 'guests',
     overhead: 24,
     mpu: 64,
+    linklayer: 'atm',
+    target: '8ms',
+    interval: 120_000,
+    ecn: false,
+    isolate: 'dual',
     classes: [
       { id: 'uplink', down: { rate: '5gbit' }, up: { rate: '1gbit' } },
       { id: 'house', parent: 'uplink', down: { rate: '1gbit', ceil: '2gbit', quantum: 3000 } },

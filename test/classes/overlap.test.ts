@@ -12,7 +12,7 @@ function prefixOf(text: string): PrefixSpec {
 }
 
 function specOf(id: string, ...match: string[]): ClassSpec {
-  const parts = { parent: null, leaf: null, limitPackets: 1000, limitBytes: 0, down: null, up: null };
+  const parts = { parent: null, queue: {}, down: null, up: null };
   return { id, match: match.map(prefixOf), ...parts };
 }
 

@@ -94,7 +94,7 @@ test('classes that did not change stay the same objects, also past a load that f
   const after = (await source.load(NOW_MS)).tree!;
   const same = before.classes.filter((spec) => classOf(after, spec.id) === spec).map(({ id }) => id);
   assert.equal(same, ['uplink', 'house', 'u43', 'guests']);
-  assert.is(classOf(after, 'u42').limitPackets, 7);
+  assert.is(classOf(after, 'u42').queue.limitPackets, 7);
 });
 
 test('errors and warnings begin with the file; what is strict', async ({ write }) => {

@@ -63,7 +63,7 @@ run('a tree written and followed, past the death of the server', async () => {
     await again.until(1);
     const third = await source.load(START_MS);
     assert.equal(changedSince(second, third), [id]);
-    assert.is(third.tree!.classes.find((spec) => spec.id === id)!.limitPackets, 8);
+    assert.is(third.tree!.classes.find((spec) => spec.id === id)!.queue.limitPackets, 8);
     again.stop();
   } finally {
     await source.close();

@@ -12,6 +12,8 @@ test('a tree with every key', () => {
   assert.is(tree.defaultClass, 'guests');
   assert.is(tree.overheadBytes, 24);
   assert.is(tree.mpuBytes, 64);
+  assert.is(tree.linkLayer, 'atm');
+  assert.equal(tree.queue, { targetUs: 8000, intervalUs: 120_000, ecn: false, isolate: 'dual' });
   const user = tree.classes[2]!;
   assert.equal(user, {
     id: 'u42',
@@ -20,9 +22,7 @@ test('a tree with every key', () => {
       { family: 4, words: [0x0a000005], length: 32, text: '10.0.0.5' },
       { family: 6, words: [0x20010db8, 0x00420000, 0, 0], length: 56, text: '2001:db8:42::/56' },
     ],
-    leaf: 'pfifo',
-    limitPackets: 500,
-    limitBytes: 1048576,
+    queue: { leaf: 'pfifo', limitPackets: 500, limitBytes: 1048576 },
     down: { rateBps: 1e7, ceilBps: 1e8, burstBytes: 65536, cburstBytes: 3200, quantumBytes: 125000, prio: 3 },
     up: { rateBps: 2e6, ceilBps: 4e7, burstBytes: 1850, cburstBytes: 6600, quantumBytes: 25000, prio: 0 },
   });
@@ -39,9 +39,7 @@ test('what is left out', () => {
     id: 'a',
     parent: null,
     match: [],
-    leaf: null,
-    limitPackets: 1000,
-    limitBytes: 0,
+    queue: {},
     down: null,
     up: null,
   });

@@ -152,26 +152,6 @@ test('match: unparsable, wrong types, host bits', () => {
   );
 });
 
-test('leaf: other queues of tc are taken with one warning, unknown ones are errors', () => {
-  expectLines(
-    [
-      { id: 'a', leaf: 'fq_codel' },
-      { id: 'b', leaf: 'fq_codel' },
-      { id: 'c', leaf: 'codel' },
-    ],
-    "warning: class 'a': leaf: this version queues 'fq_codel' as pfifo, here and in 1 more classes",
-    "warning: class 'c': leaf: this version queues 'codel' as pfifo",
-  );
-  expectLines(
-    [
-      { id: 'a', leaf: 'red' },
-      { id: 'b', leaf: 1 },
-    ],
-    `error: class 'a': leaf: "red" is not a leaf queue; known are pfifo, fq_codel and codel`,
-    "error: class 'b': leaf: 1 is not a leaf queue; known are pfifo, fq_codel and codel",
-  );
-});
-
 test('unknown keys, with a hint where one is close', () => {
   expectLines(
     [{ id: 'a', Match: '10.0.0.1', colour: 1, ab: 1, 'x\ny': 1, down: { rate: 1e6, brust: 1, zz: 2 } }],

@@ -72,6 +72,7 @@ test('check: a tree file, all errors at once, each with its class and key', () =
     { id: 'd', match: ['10.0.0.1'], ...RATE },
     { id: 'e', parent: 'f', ...RATE },
     { id: 'f', parent: 'e', ...RATE },
+    { id: 'g', target: 0, limit: 0, isolate: 'flow', ...RATE },
   ]);
   const { code, stdout, stderr } = weir('classes', 'check', path);
   assert.is(code, 1);
@@ -85,13 +86,16 @@ test('check: a tree file, all errors at once, each with its class and key', () =
       "class 'a': up.rate: -1 is negative",
       "class 'd': match[0]: 10.0.0.1 is matched by class 'c' already",
       "class 'e': parent: closes a cycle, each the child of the next: 'e', 'f', 'e'",
+      `class 'g': isolate: "flow" is not an isolation; known are none, host and dual`,
+      "class 'g': limit: must be a whole number from 1 to 1000000, not 0",
+      "class 'g': target: 0 is not from 1us to 60s",
     ],
   );
-  assert.is(stdout, `${path}: 5 errors, 0 warnings\n`);
+  assert.is(stdout, `${path}: 8 errors, 0 warnings\n`);
   const json = weir('classes', 'check', path, '--json');
   assert.equal([json.code, json.stderr], [1, '']);
   const document = JSON.parse(json.stdout);
-  assert.equal([document.ok, document.counts, document.errors.length], [false, null, 5]);
+  assert.equal([document.ok, document.counts, document.errors.length], [false, null, 8]);
   for (const error of document.errors) assert.ok(error.startsWith(`${path}: class '`), error);
 });
 

@@ -36,12 +36,14 @@ test('prints a table', () => {
 });
 
 test('--json prints one document on stdout; warnings go to stderr', () => {
-  const path = file('good.json', GOOD);
+  const [up, user] = GOOD.classes.classes;
+  const classes = [{ ...up, down: { rate: '10mbit', ceil: '20mbit' } }, user];
+  const path = file('warned.json', { ...GOOD, classes: { version: 1, classes } });
   const { code, stdout, stderr } = weir('sim', path, '--json');
   assert.is(code, 0);
   assert.is(
     stderr,
-    `weir: W_SCENARIO: ${path}: classes: class 'u42': leaf: this version queues 'fq_codel' as pfifo\n`,
+    `weir: W_SCENARIO: ${path}: classes: class 'up': down.ceil: 20mbit is above the rate, 10mbit, but a root has nobody to borrow from\n`,
   );
   const result = JSON.parse(stdout) as {
     seconds: number;

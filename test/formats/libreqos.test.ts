@@ -9,6 +9,7 @@ import { type LibreqosOptions, readLibreqos } from '../../classes/formats/libreq
 import { formatMbps, parseMbps } from '../../classes/formats/libreqos-network.js';
 import { type FormatResult, placed } from '../../classes/formats/result.js';
 import { type ClassTree, formatProblem } from '../../classes/model.js';
+import type { QueueSettings } from '../../classes/queue.js';
 import { parseClassTree } from '../../classes/validate.js';
 import { documentOf, treeOf } from '../classes/documents.js';
 import { below, seededRandom } from '../classes/random.js';
@@ -56,9 +57,9 @@ function tree(result: FormatResult): ClassTree {
 function shapes(result: FormatResult): string[] {
   const direction = (spec: { rateBps: number; ceilBps: number } | null): string =>
     spec === null ? '-' : `${spec.rateBps}/${spec.ceilBps}`;
-  return tree(result).classes.map(({ id, parent, match, leaf, down, up }) => {
+  return tree(result).classes.map(({ id, parent, match, queue, down, up }) => {
     const addresses = match.map(({ text }) => text).join(' ');
-    return `${id} < ${parent}: ${addresses} ${direction(down)} ${direction(up)} ${leaf ?? ''}`.trim();
+    return `${id} < ${parent}: ${addresses} ${direction(down)} ${direction(up)} ${queue.leaf ?? ''}`.trim();
   });
 }
 
@@ -262,23 +263,31 @@ test('takes {} for a flat network, and a network.json that is missing for a mist
 test('reads sqm, and says where one queue cannot do it', () => {
   const sqm = (token: string): FormatResult =>
     read(`${OLD_HEADER},sqm\n7,,,,Site,,10.0.0.7,,1,1,3,3,,${token}\n`);
-  const leaf = (token: string): string | null => tree(sqm(token)).classes[1]!.leaf;
-  assert.equal(['', 'fq_codel', 'none', 'cake', 'NONE / none', 'cake/fq_codel', '/none'].map(leaf), [
-    null,
-    'fq_codel',
-    'pfifo',
-    'fq_codel',
-    'pfifo',
-    'fq_codel',
-    null,
-  ]);
+  const queue = (token: string): QueueSettings => tree(sqm(token)).classes[1]!.queue;
+  const cake = { leaf: 'fq_codel', isolate: 'dual' };
+  for (const [token, expected] of [
+    ['', {}],
+    ['fq_codel', { leaf: 'fq_codel' }],
+    ['none', { leaf: 'pfifo' }],
+    ['cake', cake],
+    ['cake  diffserv4', { ...cake, diffserv: 'diffserv4' }],
+    ['CAKE diffserv3 / none', { ...cake, diffserv: 'diffserv3' }],
+    ['none/cake besteffort', { leaf: 'pfifo' }],
+    ['cake besteffort', { ...cake, diffserv: 'besteffort' }],
+    ['NONE / none', { leaf: 'pfifo' }],
+    ['cake/fq_codel', cake],
+    ['/none', {}],
+  ] as const)
+    assert.equal(queue(token), expected, token);
   assert.equal(lines(sqm('fq_codel')), []);
-  assert.equal(lines(sqm('cake')), ['warning: S.csv row 2: sqm: weir has no cake; read as fq_codel']);
+  assert.equal(lines(sqm('cake')), [
+    'warning: S.csv row 2: sqm: weir has no cake; read as fq_codel that is fair by device',
+  ]);
   assert.equal(lines(sqm('none/fq_codel')), [
     'warning: S.csv row 2: sqm: "none/fq_codel" differs by direction; a class has one queue, the download\'s',
   ]);
   assert.equal(errors(sqm('red')), [
-    'S.csv row 2: sqm: "red" is not cake, fq_codel, none or two of them as "cake/none"',
+    'S.csv row 2: sqm: "red" is not cake, cake with besteffort, diffserv3 or diffserv4, fq_codel, none, or two of them as "cake/none"',
   ]);
 });
 
@@ -431,6 +440,41 @@ test('counts what LibreQoS cannot say', () => {
       children: { guests: { downloadBandwidthMbps: 1, uploadBandwidthMbps: 1, type: 'site' } },
     },
   });
+});
+
+test('writes sqm for what it can say, and tells of the rest', () => {
+  const rates = { down: { rate: 1e6 }, up: { rate: 1e6 } };
+  const said: Record<string, unknown>[] = [
+    {},
+    { leaf: 'pfifo' },
+    { leaf: 'fq_codel', isolate: 'dual' },
+    { isolate: 'dual', diffserv: 'diffserv4' },
+    { leaf: 'fq_codel', isolate: 'host', diffserv: 'diffserv3' },
+    { leaf: 'codel', target: '9ms', ecn: true, wash: true },
+  ];
+  const leaves = said.map((queue, i) => ({
+    id: `u${i}`,
+    parent: 'up',
+    match: `10.0.0.${i}`,
+    ...queue,
+    ...rates,
+  }));
+  const classes = [{ id: 'up', limit: 5, ...rates }, ...leaves];
+  const tokens = ({ csv }: { csv: string | null }): string[] =>
+    csv!
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((row) => row.split(',').at(-1)!);
+  const alone = writeLibreqos(treeOf({ version: 1, linklayer: 'atm', classes }));
+  assert.equal(tokens(alone), ['', 'none', 'cake', 'cake diffserv4', 'fq_codel', 'fq_codel']);
+  assert.equal(
+    alone.problems.map(({ classId, key }) => `${classId} ${key}`).filter((line) => !line.endsWith('rate')),
+    ['null linklayer', 'up leaf', 'u5 target', 'u5 ecn', 'u5 wash', 'u4 isolate', 'u4 diffserv', 'u5 leaf'],
+  );
+  const all = writeLibreqos(treeOf({ version: 1, leaf: 'pfifo', classes }));
+  assert.equal(tokens(all), ['none', 'none', 'cake', 'none', 'fq_codel', 'fq_codel']);
+  assert.match(formatProblem(all.problems[0]!), /^leaf: .* all circuits; written at each of them$/);
 });
 
 test('reads the least Min as nothing assured, and writes that as the least', () => {

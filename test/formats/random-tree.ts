@@ -1,8 +1,10 @@
 /** Random class trees, as documents, that a foreign format can say in full. */
 import * as assert from 'uvu/assert';
 import type { ClassTree } from '../../classes/model.js';
+import { DIFFSERVS } from '../../classes/queue.js';
 import { treeOf } from '../classes/documents.js';
 import { below } from '../classes/random.js';
+import { randomQueue } from '../classes/random-queue.js';
 
 type Document = Record<string, unknown>;
 
@@ -56,14 +58,14 @@ class Maker {
       const above = levels[i < levels.length ? i : below(this.#random, levels.length)]!;
       const spec = this.#class(above.id);
       if (!rich || this.#chance(0.9)) spec.match = this.#matches();
-      if (this.#chance(0.3)) spec.leaf = ['pfifo', 'fq_codel'][below(this.#random, 2)];
-      if (rich && this.#chance(0.3)) spec.limit = 1 + below(this.#random, 5000);
+      if (this.#chance(0.5)) Object.assign(spec, rich ? this.#queueOfTc() : this.#queueOfLibreqos());
       Object.assign(spec, this.#directions());
     }
     const settings = rich
       ? {
           overhead: below(this.#random, 30),
           mpu: below(this.#random, 2) * 64,
+          linklayer: ['ethernet', 'atm'][below(this.#random, 2)],
           default: this.#classes.at(-1)!.id,
         }
       : {};
@@ -82,6 +84,28 @@ class Maker {
     const spec: Document = parent === null ? { id } : { id, parent };
     this.#classes.push(spec);
     return spec;
+  }
+
+  /** tc has one word for a limit, and of what only weir has none but what holds anyway. */
+  #queueOfTc(): Document {
+    const only = { isolate: 'none', diffserv: 'besteffort', wash: false };
+    const { leaf, ...said } = randomQueue(this.#random);
+    for (const [key, value] of Object.entries(only)) if (key in said) said[key] = value;
+    if (said.limitBytes !== 0 && (leaf === 'codel' || (leaf === 'pfifo' && 'limit' in said)))
+      delete said.limitBytes;
+    if ('limitBytes' in said) delete said.memory;
+    return leaf === undefined ? said : { leaf, ...said };
+  }
+
+  #queueOfLibreqos(): Document {
+    const cake = { leaf: 'fq_codel', isolate: 'dual' };
+    const queues = [
+      { leaf: 'pfifo' },
+      { leaf: 'fq_codel' },
+      cake,
+      ...DIFFSERVS.map((diffserv) => ({ ...cake, diffserv })),
+    ];
+    return queues[below(this.#random, queues.length)]!;
   }
 
   #directions(): Document {

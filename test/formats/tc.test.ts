@@ -26,8 +26,8 @@ function shapes(result: FormatResult): string[] {
   assert.is.not(result.document, null, lines(result).join('\n'));
   const direction = (spec: DirectionSpec | null): string =>
     spec === null ? '-' : `${spec.rateBps}/${spec.ceilBps}`;
-  return treeOf(result.document).classes.map(({ id, parent, match, leaf, down, up }) =>
-    [`${id} < ${parent}:`, ...match.map(({ text }) => text), direction(down), direction(up), leaf ?? '']
+  return treeOf(result.document).classes.map(({ id, parent, match, queue, down, up }) =>
+    [`${id} < ${parent}:`, ...match.map(({ text }) => text), direction(down), direction(up), queue.leaf ?? '']
       .join(' ')
       .trim(),
   );
@@ -85,7 +85,7 @@ iptables -t mangle -A POSTROUTING -j MARK --set-mark 6
     ...{ rateBps: 1e6, ceilBps: 1e7, burstBytes: 15360, cburstBytes: 1600 },
     ...{ quantumBytes: 1250, prio: 7 },
   });
-  assert.is(tree.classes[1]!.limitPackets, 50);
+  assert.is(tree.classes[1]!.queue.limitPackets, 50);
   assert.is(tree.classes[2]!.down!.quantumBytes, 1514);
   assert.equal(lines(result), [
     'warning: s.tc line 13: "iptables -t mangle -A POSTROUTING -j MAR…" is not a tc command of a qdisc, class or filter; left out',
@@ -460,8 +460,8 @@ test('counts what tc cannot say', () => {
     treeOf({
       version: 1,
       classes: [
-        { id: 'a', down: { rate: 5, burst: 0 }, limitBytes: 9000 },
-        { id: 'b', down: { rate: 8000, burst: '10mb' }, limitBytes: 9000 },
+        { id: 'a', down: { rate: 5, burst: 0 }, leaf: 'pfifo', limit: 9, limitBytes: 9000 },
+        { id: 'b', down: { rate: 8000, burst: '10mb' }, leaf: 'codel', limitBytes: 9000 },
         { id: 'c', leaf: 'codel', limit: 3, down: { ceil: 9000, burst: 7 } },
         { id: 'd', parent: 'c' },
       ],

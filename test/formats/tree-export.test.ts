@@ -93,7 +93,6 @@ test('leaves defaults out, and writes rates as people do', () => {
       {
         id: 'up',
         down: { rate: '1gbit', ceil: '1gbit', burst: 126600, quantum: 200000, prio: 0 },
-        limit: 1000,
       },
       {
         id: 'u',

@@ -11,6 +11,7 @@ import { writeTc } from '../../classes/formats/tc-export.js';
 import type { FilterKind } from '../../classes/formats/tc-filter-export.js';
 import type { ClassTree } from '../../classes/model.js';
 import { parsePrefix } from '../../classes/prefix.js';
+import type { QueueSettings } from '../../classes/queue.js';
 import { sampleTree } from '../../classes/sample.js';
 import { treeOf } from '../classes/documents.js';
 import { seededRandom } from '../classes/random.js';
@@ -33,6 +34,7 @@ const ROOT_PARENT = 0xffffffff;
 /** The kernel's clock of burst times: ticks per microsecond, see /proc/net/psched. */
 const TICKS_PER_US = 15.625;
 const ROUNDS = 5;
+const PFIFO: QueueSettings = { leaf: 'pfifo' };
 /** 198.51.100.1, which no random tree matches. */
 const STRANGER = 'c6336401';
 
@@ -41,6 +43,8 @@ let made = 0;
 interface Lab {
   readonly namespace: string;
   batch(script: string): void;
+  /** What tc prints of a device. */
+  show(object: 'class' | 'qdisc', device: string): string;
   classes(device: string): Map<number, KernelClass>;
   send(device: string, addresses: readonly string[]): void;
 }
@@ -60,6 +64,7 @@ function inLab(body: (lab: Lab) => void): void {
         writeFileSync(file, script);
         inNamespace(namespace, 'tc', ['-batch', file]);
       },
+      show: (object, device) => inNamespace(namespace, 'tc', ['-d', object, 'show', 'dev', device]),
       classes: (device) => {
         const text = inNamespace(namespace, process.execPath, [KERNEL_PROGRAM, 'show', device]);
         return new Map((JSON.parse(text) as KernelClass[]).map((spec) => [spec.classid, spec]));
@@ -85,7 +90,13 @@ function whyNoFilter(kind: FilterKind): string | null {
   }
 }
 
+/** Of a tree with no queue but pfifo, for the kernel may have no others; they are a test of their own. */
 function scriptOf(tree: ClassTree, filter: FilterKind): string {
+  const classes = tree.classes.map((spec) => ({ ...spec, queue: PFIFO }));
+  return exported({ ...tree, classes }, filter);
+}
+
+function exported(tree: ClassTree, filter: FilterKind): string {
   const { script, problems } = writeTc(tree, { downDevice: DOWN, upDevice: UP, filter });
   assert.is.not(script, null, JSON.stringify(problems));
   return script!;
@@ -321,16 +332,58 @@ for (const kind of ['u32', 'flower'] as const) {
   test(`random trees are in the kernel what they are here (${kind})`, () => {
     const random = seededRandom(`trees exported to tc with ${kind}`);
     for (let round = 0; round < ROUNDS; round++) {
-      // Queues that the kernel may not have are another test's.
-      const tree = randomTree(random, { rich: true, inner: 8, leaves: 40, depthMax: 8 });
-      const classes = tree.classes.map((spec) => (spec.leaf === 'fq_codel' ? { ...spec, leaf: null } : spec));
-      expectLoadsAndClassifies({ ...tree, classes }, kind);
+      expectLoadsAndClassifies(randomTree(random, { rich: true, inner: 8, leaves: 40, depthMax: 8 }), kind);
     }
   });
   test(`so are the ends of what can be said (${kind})`, () => expectLoadsAndClassifies(edgeTree(), kind));
   test(`so is a tree of 2,000 classes (${kind})`, () => expectLoadsAndClassifies(bigTree(), kind));
   if (kind === 'u32')
     test('so are the addresses of 60,000 users', () => expectLoadsAndClassifies(crowdedTree(), kind, 7));
+}
+
+/** Queues at the ends of their settings, with what tc prints of each. */
+const QUEUES: readonly (readonly [Record<string, unknown>, string])[] = [
+  [{ leaf: 'pfifo', limit: 7 }, 'limit 7p'],
+  [{ leaf: 'pfifo', limitBytes: 3000 }, 'limit 3000b'],
+  [{ leaf: 'codel', target: '7ms', interval: '70ms', ecn: true }, 'limit 1000p target 7ms interval 70ms ecn'],
+  [{ flows: 65_536, memory: '1mb' }, 'limit 10240p flows 65536'],
+  [
+    { leaf: 'fq_codel', limit: 1_000_000, interval: '60s', ecn: false, memory: 2 ** 31 - 1 },
+    'limit 1000000p flows 1024',
+  ],
+];
+for (const [said, printed] of why === null ? QUEUES : []) {
+  const script = exported(
+    treeOf({ version: 1, classes: [{ id: 'a', ...said, down: { rate: 1e6 }, up: { rate: 1e6 } }] }),
+    'u32',
+  );
+  const kind = / handle 2: (\w+)/.exec(script)![1]!;
+  test(`the kernel takes ${JSON.stringify(said)} as ${kind}`, () => {
+    inLab((lab) => {
+      try {
+        lab.batch(script);
+      } catch (error) {
+        if (!/Specified qdisc (kind is unknown|not found)/.test(String(error))) throw error;
+        console.log(`skipped: this kernel has no sch_${kind}`);
+        return;
+      }
+      assert.match(lab.show('qdisc', DOWN).replaceAll(/ +/g, ' '), `${kind} 2: parent 1:1 ${printed}`);
+    });
+  });
+}
+
+if (why === null) {
+  test('classes count the cells of ATM', () => {
+    const classes = [{ id: 'a', leaf: 'pfifo', down: { rate: 1e6 }, up: { rate: 1e6 } }];
+    const script = exported(treeOf({ version: 1, overhead: 10, linklayer: 'atm', classes }), 'u32');
+    inLab((lab) => {
+      lab.batch(script);
+      for (const device of [DOWN, UP]) {
+        assert.match(lab.show('class', device), /linklayer atm/);
+        assert.is([...lab.classes(device).values()][0]!.overhead, 10);
+      }
+    });
+  });
 }
 
 test.after(cleanUp);

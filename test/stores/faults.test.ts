@@ -162,7 +162,7 @@ sqlite('a rollback journal and a lock of somebody else', async () => {
   other.exec("BEGIN EXCLUSIVE; UPDATE subscribers SET up_rate = '1mbit'");
   await sleep(50); // that is some polls
   const line = await faultOf(store, () => store.readAll());
-  assert.is(line, 'E_STORE_READ: STORE: table settings: database is locked');
+  assert.is(line, 'E_STORE_READ: STORE: database is locked');
   assert.equal([events.seen, events.error], [[], null], 'the watch waits');
   other.exec('COMMIT');
   assert.equal(await events.changed('anna'), ['anna']);

@@ -1,7 +1,7 @@
 /** What both databases do alike, with the reference schema. */
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { RecordRow } from '../../classes/records.js';
+import { QUEUE_COLUMNS, type RecordRow } from '../../classes/records.js';
 import type { UsageBatch } from '../../classes/stores/usage.js';
 import { backends, closeStores, Events, faultOf, open, type Scratch } from './backends.js';
 
@@ -75,10 +75,10 @@ function addReading(test: Test, make: () => Promise<Scratch>): void {
 
   test('a schema of a later version is left alone', async () => {
     const { url, run } = await people(make);
-    await run('UPDATE weir_schema SET version = 2');
+    await run('UPDATE weir_schema SET version = 3');
     const store = open(url);
     const line = await faultOf(store, () => store.createSchema());
-    assert.is(line, 'E_STORE_SCHEMA: STORE: the schema: has version 2; this weir knows 1');
+    assert.is(line, 'E_STORE_SCHEMA: STORE: the schema: has version 3; this weir knows 2');
   });
 
   test('all tables are read, numbers as numbers and addresses as text', async () => {
@@ -86,7 +86,10 @@ function addReading(test: Test, make: () => Promise<Scratch>): void {
     await run("INSERT INTO settings (default_class, overhead_bytes) VALUES ('carl', -4)");
     await run("UPDATE subscribers SET up_ceil = '5mbit' WHERE id = 'bert'");
     const records = await open(url).readAll();
-    assert.equal(records.settings, [{ default_class: 'carl', overhead_bytes: -4, mpu_bytes: null }]);
+    const { default_class, overhead_bytes, mpu_bytes, ...unsaid } = records.settings[0]!;
+    assert.equal([default_class, overhead_bytes, mpu_bytes], ['carl', -4, null]);
+    assert.equal(Object.keys(unsaid), ['link_layer', ...QUEUE_COLUMNS]);
+    assert.ok(Object.values(unsaid).every((value) => value === null));
     const [gold, iron] = sorted(records.plans);
     assert.equal([gold!.down_rate, Number(gold!.up_rate), gold!.down_prio], ['10mbit', 2e6, 3]);
     assert.equal([Number(iron!.down_rate), iron!.up_rate], [1e6, null]);
@@ -154,6 +157,14 @@ function addConstraints(test: Test, make: () => Promise<Scratch>): void {
     'a negative rate with a unit': "UPDATE subscribers SET up_ceil = '-1mbit' WHERE id = 'anna'",
     'a prio of 8': "UPDATE plans SET up_prio = 8 WHERE id = 'gold'",
     'a leaf queue that is none': "UPDATE plans SET leaf = 'sfq' WHERE id = 'gold'",
+    'a negative target': "UPDATE plans SET codel_target = '-5ms' WHERE id = 'gold'",
+    'no flows': "UPDATE plans SET flows = 0 WHERE id = 'gold'",
+    'more flows than there are': "UPDATE subscribers SET flows = 65537 WHERE id = 'anna'",
+    'negative memory': "UPDATE plans SET memory = -1 WHERE id = 'gold'",
+    'a flag of 2': "UPDATE plans SET ecn = 2 WHERE id = 'gold'",
+    'an isolation that is none': "UPDATE subscribers SET isolate = 'flow' WHERE id = 'anna'",
+    'tins that are none': "UPDATE plans SET diffserv = 'diffserv8' WHERE id = 'gold'",
+    'a link layer that is none': "INSERT INTO settings (link_layer) VALUES ('adsl')",
     'a site in itself': "UPDATE sites SET parent = 'house' WHERE id = 'house'",
     'an unknown site': "UPDATE subscribers SET site = 'hut' WHERE id = 'anna'",
     'an unknown parent': "UPDATE sites SET parent = 'hut' WHERE id = 'house'",
@@ -294,7 +305,15 @@ function addWatching(test: Test, make: () => Promise<Scratch>): void {
     const { url, run } = await people(make);
     const events = await Events.of(open(url));
     const classes = ['a', 'b', 'c'].map((id) => ({ ...LEAF, id }));
-    const tree = { version: 1, defaultClass: null, overheadBytes: 0, mpuBytes: 0, classes } as const;
+    const tree = {
+      version: 1,
+      defaultClass: null,
+      overheadBytes: 0,
+      mpuBytes: 0,
+      linkLayer: 'ethernet',
+      queue: {},
+      classes,
+    } as const;
     await open(url).writeTree(tree);
     await events.until(() => events.seen.length > 0);
     await run("UPDATE subscribers SET up_rate = '2mbit' WHERE id = 'b'");
@@ -315,7 +334,7 @@ function addReplacing(test: Test, make: () => Promise<Scratch>): void {
   });
 }
 
-const LEAF = { parent: null, match: [], leaf: null, limitPackets: 1000, limitBytes: 0, down: null, up: null };
+const LEAF = { parent: null, match: [], queue: {}, down: null, up: null };
 
 function addUsage(test: Test, make: () => Promise<Scratch>): void {
   const BATCH: UsageBatch = {
@@ -356,7 +375,15 @@ function addUsage(test: Test, make: () => Promise<Scratch>): void {
     await store.createSchema();
     assert.equal(await rows('SELECT * FROM plans'), []);
     const line = await faultOf(store, () =>
-      store.writeTree({ version: 1, defaultClass: null, overheadBytes: 0, mpuBytes: 0, classes: [] }),
+      store.writeTree({
+        version: 1,
+        defaultClass: null,
+        overheadBytes: 0,
+        mpuBytes: 0,
+        linkLayer: 'ethernet',
+        queue: {},
+        classes: [],
+      }),
     );
     assert.is(line, 'E_STORE_WRITE: STORE: a mapped schema is not written to');
   });

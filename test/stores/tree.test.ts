@@ -7,8 +7,16 @@ import { fillStore, sampleTree } from '../../classes/sample.js';
 import { rowsOfTree } from '../../classes/stores/rows.js';
 import { parseClassTree } from '../../classes/validate.js';
 import { below, seededRandom } from '../classes/random.js';
+import { randomQueue } from '../classes/random-queue.js';
 import { backends, closeStores, open, type Scratch } from './backends.js';
 
+/** What the schema of version 1 had not. */
+const LATER = ['codel_target', 'codel_interval', 'flows', 'memory', 'ecn', 'isolate', 'diffserv', 'wash'];
+const SINCE_VERSION_1 = {
+  settings: ['link_layer', 'leaf', 'limit_packets', 'limit_bytes', ...LATER],
+  plans: LATER,
+  subscribers: LATER,
+};
 const NOW_MS = Date.parse('2030-01-01T00:00:00Z');
 
 for (const backend of backends()) {
@@ -34,6 +42,14 @@ function addRoundTrips(test: Test, make: () => Promise<Scratch>, name: string): 
         leaf: 'fq_codel',
         limit: 50,
         limitBytes: '64kb',
+        target: '3ms',
+        interval: '99ms',
+        flows: 77,
+        memory: '1mb',
+        ecn: false,
+        isolate: 'host',
+        diffserv: 'diffserv3',
+        wash: false,
         down: { rate: '1500kbit', ceil: '100mbit', burst: '77kb', cburst: 1601, quantum: 1514, prio: 3 },
         up: { ceil: '40mbit' },
       })),
@@ -43,9 +59,18 @@ function addRoundTrips(test: Test, make: () => Promise<Scratch>, name: string): 
       { id: 'guests', parent: 'uplink', down: { rate: '3bit' } },
       { id: 'alone', match: ['10.4.0.1'], leaf: 'pfifo', up: { rate: '1mbit' } },
     ];
-    const tree = treeOf({ version: 1, default: 'guests', overhead: -4, mpu: 64, classes });
+    const tree = treeOf({
+      version: 1,
+      default: 'guests',
+      overhead: -4,
+      mpu: 64,
+      linklayer: 'ptm',
+      wash: true,
+      classes,
+    });
     await store.writeTree(tree);
     const records = await store.readAll();
+    assert.is(records.settings[0]!.wash === true || records.settings[0]!.wash === 1, true);
     assert.equal(records.plans.map(({ id }) => id).sort(), ['100m-40m', 'free-free']);
     same(compile(records, NOW_MS).tree, tree);
   });
@@ -60,6 +85,47 @@ function addRoundTrips(test: Test, make: () => Promise<Scratch>, name: string): 
       await store.writeTree(tree);
       const result = compile(await store.readAll(), NOW_MS);
       same(result.tree, tree, `round ${round}: ${JSON.stringify(result.problems[0])}`);
+    }
+  });
+
+  test('a database of the first version is read, and brought up to date', async () => {
+    const { url, run, rows } = await make();
+    const store = open(url);
+    await store.createSchema();
+    const kept = { id: 'anna', leaf: 'codel', limit: 7, limitBytes: 0, down: { rate: '1mbit' } };
+    const tree = treeOf({ version: 1, mpu: 64, classes: [kept, { id: 'bert', down: { rate: '1mbit' } }] });
+    await store.writeTree(tree);
+    for (const [table, columns] of Object.entries(SINCE_VERSION_1)) {
+      for (const column of columns) await run(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+    }
+    await run('UPDATE weir_schema SET version = 1');
+    same(compile(await store.readAll(), NOW_MS).tree, tree);
+    assert.is((await store.readSubscribers(['anna']))!.subscribers[0]!.leaf, 'codel');
+    await store.writeTree(tree);
+    same(compile(await store.readAll(), NOW_MS).tree, tree);
+    const newer = treeOf({ version: 1, ecn: false, classes: [{ ...kept, target: '1ms' }] });
+    const fault = await store.writeTree(newer).then(
+      () => 'no error',
+      (error: Error) => error.message,
+    );
+    assert.match(fault, /ecn.*; `weir classes init` adds what a database of an earlier weir lacks$/);
+    same(compile(await store.readAll(), NOW_MS).tree, tree);
+
+    await open(url).createSchema();
+    assert.equal(await rows('SELECT version FROM weir_schema'), [{ version: 2 }]);
+    same(compile(await store.readAll(), NOW_MS).tree, tree);
+    await store.writeTree(newer);
+    same(compile(await store.readAll(), NOW_MS).tree, newer);
+    const patch = (await store.readSubscribers(['anna']))!.subscribers[0]!;
+    assert.equal([patch.codel_target, patch.flows], ['1ms', null]);
+    for (const statement of ['UPDATE subscribers SET flows = 0', "UPDATE settings SET link_layer = 'x'"]) {
+      assert.ok(
+        await run(statement).then(
+          () => false,
+          () => true,
+        ),
+        statement,
+      );
     }
   });
 
@@ -193,12 +259,17 @@ function randomDocument(random: () => number): unknown {
     const match = [`10.0.${n}.0/${pick(24, 25, 32)}`, `2001:db8:${n}::/48`].slice(0, below(random, 3));
     const rest = {
       match,
-      leaf: pick(undefined, 'pfifo', 'codel'),
-      limit: pick(undefined, 7),
-      limitBytes: size(),
+      ...(random() < 0.5 ? randomQueue(random) : {}),
     };
     add(`u${n}`, sites === 0 ? undefined : pick(undefined, `s${below(random, sites)}`), pick(5, 10), rest);
   }
-  const text = JSON.stringify({ version: 1, overhead: pick(0, 14), mpu: pick(0, 64), classes });
+  const text = JSON.stringify({
+    version: 1,
+    overhead: pick(0, 14),
+    mpu: pick(0, 64),
+    linklayer: pick(undefined, 'atm', 'ptm'),
+    ...randomQueue(random, undefined, true),
+    classes,
+  });
   return JSON.parse(text); // without the keys that are undefined
 }
