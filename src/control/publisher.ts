@@ -5,7 +5,8 @@
  * A class keeps its index as long as its id stays and it does not turn from a leaf into an inner class or back;
  * with the index it keeps tokens, backlog and counters. An index is used again only when no worker holds it.
  */
-import type { ClassSpec, ClassTree } from '../../classes/model.js';
+import { type ClassSpec, type ClassTree, LINK_LAYERS } from '../../classes/model.js';
+import { NO_SETTINGS, type QueueSettings, queueSpecOf } from '../../classes/queue.js';
 import { WeirError } from '../errors.js';
 import { freshenBucket, rescaleBucket, wrapUs } from '../htb/sharing/bucket.js';
 import { beginGeneration } from '../htb/sharing/generation.js';
@@ -76,8 +77,9 @@ export class Publisher {
   #freeFairSlots: number[] = [];
   readonly #changes = new ChangeList();
   #hashIsNew = true;
-  /** The tree published last. */
+  /** The tree published last, and what it says of queues. */
   #tree: ClassTree | null = null;
+  #queue: QueueSettings = NO_SETTINGS;
   /** 1 for a queue whose worker has died and has no successor yet. */
   readonly #isVacant: Uint8Array;
   /** By direction: a worker has died, and what it had announced is still in the sums. */
@@ -118,6 +120,7 @@ export class Publisher {
     const layout = layOut(tree, this.#layout, (id) => this.#classes.get(id)?.place ?? -1);
     this.#checkCapacity(layout);
     const epoch = (this.#epoch + 1) | 0;
+    const queuesStay = this.#takeQueue(tree.queue);
     this.#changes.clear();
     const arrivals: PublishedClass[] = [];
     const departures = layout.gone.map((place) => this.#published[place]!);
@@ -132,7 +135,7 @@ export class Publisher {
       if (before !== null && before.isInner === (layout.isInner[i] === 1)) {
         published.push(before);
         before.place = i;
-        if (isSame(before, spec, parentIndex, layout, i)) continue;
+        if (queuesStay && isSame(before, spec, parentIndex, layout, i)) continue;
         if (this.#update(before, spec, parentIndex, layout, i, epoch, nowNs)) summary.changed++;
         if (this.#rematch(before.index, before.spec, spec, epoch)) remapsFlows = true;
         before.spec = spec;
@@ -272,6 +275,13 @@ export class Publisher {
     }
   }
 
+  /** What the tree says of the queues of its classes; true when that says nothing new. */
+  #takeQueue(queue: QueueSettings): boolean {
+    if (JSON.stringify(queue) === JSON.stringify(this.#queue)) return true;
+    this.#queue = queue;
+    return false;
+  }
+
   #checkCapacity(layout: TreeLayout): void {
     const { length } = layout.classes;
     const { capacityClasses } = this.#shared;
@@ -381,7 +391,7 @@ export class Publisher {
   }
 
   #takeShapes(spec: ClassSpec, isInner: boolean, claims: number): [number, number] {
-    const { limitPackets, limitBytes } = spec;
+    const queue = isInner ? null : queueSpecOf(this.#queue, spec.queue);
     const isRoot = spec.parent === null;
     const of = (d: 0 | 1): number =>
       this.#shapes[d].take({
@@ -389,8 +399,7 @@ export class Publisher {
         isInner,
         isRoot,
         hasClaim: (claims & CLAIM_FLAGS[d]) !== 0,
-        limitPackets,
-        limitBytes,
+        queue,
       });
     return [of(Direction.DOWN), of(Direction.UP)];
   }
@@ -437,6 +446,7 @@ export class Publisher {
       defaultClassIndex: defaultClass === null ? -1 : this.#classes.get(defaultClass)!.index,
       overheadBytes: this.#tree?.overheadBytes ?? 0,
       mpuBytes: this.#tree?.mpuBytes ?? 0,
+      linkLayer: LINK_LAYERS.indexOf(this.#tree?.linkLayer ?? 'ethernet'),
       remapsFlows,
     };
   }

@@ -1,6 +1,8 @@
 import type { DirectionSpec } from '../../classes/model.js';
+import type { QueueSpec } from '../../classes/queue.js';
+import { CODEL_MTU_BYTES } from '../htb/leaves/codel.js';
 import { BORROW_SHARE } from '../htb/sharing/gate.js';
-import { Limit, Shape, type SharedTree } from '../shm/tree-layout.js';
+import { LeafFlag, Limit, Shape, type SharedTree } from '../shm/tree-layout.js';
 
 /** What of a class decides its shape in one direction. */
 export interface ShapeSpec {
@@ -9,9 +11,8 @@ export interface ShapeSpec {
   readonly isRoot: boolean;
   /** Takes part in claims: its assured tokens may come slower than its rate says. */
   readonly hasClaim: boolean;
-  readonly limitPackets: number;
-  /** 0 for no limit. */
-  readonly limitBytes: number;
+  /** Of a leaf; null for an inner class. */
+  readonly queue: QueueSpec | null;
 }
 
 /**
@@ -36,6 +37,7 @@ export class ShapeTable {
   readonly #users: number[] = [];
   /** Equal directions are one object within a tree, but not from one tree to the next. */
   readonly #directionKeys = new WeakMap<DirectionSpec, string>();
+  readonly #queueKeys = new WeakMap<QueueSpec, string>();
   #free: number[] = [];
   #released: { shape: number; epoch: number }[] = [];
 
@@ -81,8 +83,18 @@ export class ShapeTable {
     this.#released = waits;
   }
 
-  #keyOf({ direction, isInner, isRoot, hasClaim, limitPackets, limitBytes }: ShapeSpec): string {
-    return `${this.#directionKey(direction)},${isInner ? 1 : 0},${isRoot ? 1 : 0},${hasClaim ? 1 : 0},${limitPackets},${limitBytes}`;
+  #keyOf({ direction, isInner, isRoot, hasClaim, queue }: ShapeSpec): string {
+    return `${this.#directionKey(direction)},${isInner ? 1 : 0},${isRoot ? 1 : 0},${hasClaim ? 1 : 0},${this.#queueKey(queue)}`;
+  }
+
+  #queueKey(queue: QueueSpec | null): string {
+    if (queue === null) return '';
+    let key = this.#queueKeys.get(queue);
+    if (key === undefined) {
+      key = JSON.stringify(queue);
+      this.#queueKeys.set(queue, key);
+    }
+    return key;
   }
 
   #directionKey(direction: DirectionSpec | null): string {
@@ -101,8 +113,7 @@ export class ShapeTable {
     const queues = this.#tree.queues;
     const { direction } = spec;
     row.fill(0);
-    row[Shape.LIMIT_PACKETS] = spec.limitPackets;
-    row[Shape.LIMIT_BYTES] = spec.limitBytes === 0 ? Number.POSITIVE_INFINITY : spec.limitBytes;
+    if (spec.queue !== null) writeQueue(row, spec.queue, direction?.ceilBps ?? Number.POSITIVE_INFINITY);
     if (direction === null) {
       // Without a limit of its own a class has nothing assured, and as a root it lends without end.
       row[Shape.RATE_LIMIT_NS] = spec.isRoot ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
@@ -152,4 +163,22 @@ function bucketOf(
   if (queues === 1) return { nsPerByte, limitNs: depthNs, tabNs: Number.POSITIVE_INFINITY };
   const tabsNs = Math.min(depthNs * TABS_SHARE, TABS_NS);
   return { nsPerByte, limitNs: depthNs - tabsNs, tabNs: tabsNs / queues };
+}
+
+function writeQueue(row: Float64Array, queue: QueueSpec, ceilBps: number): void {
+  row[Shape.LIMIT_PACKETS] = queue.limitPackets;
+  row[Shape.LIMIT_BYTES] = queue.limitBytes === 0 ? Number.POSITIVE_INFINITY : queue.limitBytes;
+  // Below one packet's time at its ceil a class could never come; the interval keeps its distance, as in sch_cake.
+  const targetUs = Math.max(queue.targetUs, Math.ceil((CODEL_MTU_BYTES * 8e6) / ceilBps));
+  row[Shape.TARGET_US] = targetUs;
+  row[Shape.INTERVAL_US] = Math.max(queue.intervalUs + targetUs - queue.targetUs, 2 * targetUs);
+  row[Shape.LEAF] =
+    (queue.flows << LeafFlag.FLOWS_SHIFT) |
+    (queue.kind === 'pfifo' ? 0 : LeafFlag.IS_FAIR) |
+    (queue.ecn ? LeafFlag.ECN : 0) |
+    (queue.wash ? LeafFlag.WASH : 0) |
+    (queue.isolate === 'host' ? LeafFlag.BY_DEVICE : 0) |
+    (queue.isolate === 'dual' ? LeafFlag.DEVICES_FIRST : 0) |
+    (queue.diffserv === 'diffserv3' ? LeafFlag.DIFFSERV3 : 0) |
+    (queue.diffserv === 'diffserv4' ? LeafFlag.DIFFSERV4 : 0);
 }

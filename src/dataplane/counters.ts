@@ -8,7 +8,7 @@ export const enum Counter {
   UNKNOWN_PACKETS = 4,
   /** Frames that could not be parsed as IP; part of the unknown ones. */
   UNPARSED_PACKETS = 5,
-  /** Dropped because its leaf was full. */
+  /** Dropped because a leaf held as much as it may. */
   DROP_QUEUE = 6,
   /** Dropped by the policy for unknown traffic. */
   DROP_UNKNOWN = 7,
@@ -21,5 +21,10 @@ export const enum Counter {
   BYPASS_PACKETS = 11,
   /** Dropped by the policy for unknown traffic because it is IP that could not be read. */
   DROP_PARSE = 12,
+  /** Dropped by CoDel, and marked by it instead. */
+  DROP_CODEL = 13,
+  MARKS = 14,
+  /** Dropped from the leaf that had most of them when frames ran low. */
+  DROP_EVICTED = 15,
   COUNT = 16,
 }

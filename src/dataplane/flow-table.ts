@@ -100,7 +100,7 @@ export class FlowTable {
    * that may wrap.
    */
   lookupBatch(batch: PacketBatch, count: number, port: number, flowEpoch: number, nowMs: number): void {
-    this.hashPass(batch, count, port);
+    this.hashBatch(batch, count, port);
     this.touchPass(count);
     const left = this.comparePass(batch, count, flowEpoch, nowMs);
     if (left > 0) this.searchRest(batch, left, flowEpoch, nowMs);
@@ -130,11 +130,13 @@ export class FlowTable {
   }
 
   /**
-   * A seeded hash of the key words and the port: a multiplication by a secret odd number a word, so that whoever
+   * The first pass of a look-up: sets `hash` of slots 0…count-1, and of slots of unknown kind to no meaning.
+   *
+   * It is a seeded hash of the key words and the port: a multiplication by a secret odd number a word, so that whoever
    * chooses addresses and ports can hardly choose the slot, then the usual shift-and-multiply finaliser. There are
    * two chains, because one alone would wait for its own multiplications most of the time.
    */
-  private hashPass(batch: PacketBatch, count: number, port: number): void {
+  hashBatch(batch: PacketBatch, count: number, port: number): void {
     const { kind, key, hash } = batch;
     const { scratch, slots4, slots6 } = this;
     // With `| 0` the engine knows these for int32; it would test the type of a bare field at every use.

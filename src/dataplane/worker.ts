@@ -10,6 +10,7 @@
  */
 import { ChangeApplier } from '../htb/changes.js';
 import { Htb } from '../htb/htb.js';
+import { DropCause } from '../htb/leaves/leaf-queue.js';
 import { Packet, PacketPool } from '../htb/packet-pool.js';
 import type { DescProducer, PortRings } from '../rings/ring.js';
 import { ClassHashReader } from '../shm/class-hash-reader.js';
@@ -33,9 +34,11 @@ import {
   PacketBatch,
 } from './batch.js';
 import { Counter } from './counters.js';
+import { deviceHashOf } from './device-hash.js';
 import { FlowTable } from './flow-table.js';
 import { isNonIp } from './non-ip.js';
 import { Parser } from './parse.js';
+import { UmemFrames } from './umem-frames.js';
 
 /** What happens to traffic of no class. A default class in the tree file takes precedence for IP traffic. */
 export type UnknownPolicy = 'pass' | 'drop';
@@ -74,6 +77,10 @@ const BATCH = BATCH_MAX;
 /** Classes of the first epoch that are gone over so often again. */
 const REHEARSED_CLASSES = 16_384;
 const REHEARSALS = 2;
+/** When a fill ring has less than its half, and less than this part of all frames, queued packets make room. */
+const LOW_FRAMES_PART = 8;
+/** Packets that one leaf gives up before another may have more than it. */
+const EVICT_BATCH = 32;
 const KEY_SHIFT = KEY_WORDS_SHIFT;
 const IPV4 = KIND_IPV4;
 const IPV6 = KIND_IPV6;
@@ -99,6 +106,8 @@ export class Worker {
   private readonly umem: Uint8Array;
   private readonly bypass: ClassHashReader | null;
   private receives = true;
+  private readonly lowFrames: number;
+  private readonly seed: number;
   private readonly appliers: readonly [ChangeApplier, ChangeApplier];
   private readonly batch = new PacketBatch();
   /** Stack of free frames, by number. */
@@ -132,13 +141,22 @@ export class Worker {
       ...(options.flowIdleMs === undefined ? {} : { idleTimeoutMs: options.flowIdleMs }),
     });
     this.pool = new PacketPool(options.frames);
+    const fillSize = Math.min(options.ports[0].fill.size, options.ports[1].fill.size);
+    this.lowFrames = Math.ceil(Math.min(fillSize / 2, options.frames / LOW_FRAMES_PART));
+    this.seed = options.seed | 0;
     this.trees = [
-      new Htb(shared.trees[Direction.DOWN], queue, this.pool),
-      new Htb(shared.trees[Direction.UP], queue, this.pool),
+      new Htb(shared.trees[Direction.DOWN], queue, this.pool, this.framesOf(options, Direction.DOWN)),
+      new Htb(shared.trees[Direction.UP], queue, this.pool, this.framesOf(options, Direction.UP)),
     ];
     this.appliers = [new ChangeApplier(this.trees[0]), new ChangeApplier(this.trees[1])];
     this.free = new Int32Array(options.frames);
     for (let frame = options.frames - 1; frame >= 0; frame--) this.free[this.freeCount++] = frame;
+  }
+
+  private framesOf({ umem, frameBytes, seed }: WorkerOptions, direction: Direction): UmemFrames {
+    const port = direction === Direction.DOWN ? Port.OUTSIDE : Port.INSIDE;
+    const { pool, flows } = this;
+    return new UmemFrames({ umem, pool, capturedMax: frameBytes, flows, direction, port, seed });
   }
 
   /** Frames that are in no ring and in no tree. */
@@ -169,6 +187,7 @@ export class Worker {
     this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
     this.recycle(this.ports[Port.INSIDE]);
     this.recycle(this.ports[Port.OUTSIDE]);
+    if (this.freeCount < this.lowFrames) this.makeRoom();
     // What was waiting goes first, and then no longer stands in the way of packets that may pass at once.
     this.release(Port.INSIDE, Direction.DOWN);
     this.release(Port.OUTSIDE, Direction.UP);
@@ -182,6 +201,7 @@ export class Worker {
     this.transmit(Port.OUTSIDE, Direction.UP);
     this.trees[Direction.DOWN].endStep();
     this.trees[Direction.UP].endStep();
+    this.takeDropped();
     this.counters[Counter.STEPS]! += 1;
     if (this.moved > 0) this.counters[Counter.BUSY_STEPS]! += 1;
     return this.moved;
@@ -215,7 +235,7 @@ export class Worker {
     if (next.classHash !== null) this.classHash = new ClassHashReader(next.classHash);
     for (const tree of this.trees) {
       tree.setNow(nowNs);
-      tree.setLinkLayer(next.overheadBytes, next.mpuBytes);
+      tree.setLinkLayer(next.overheadBytes, next.mpuBytes, next.linkLayer);
     }
     applyChanges(next.changes, this.appliers);
     if (this.epoch === 0) this.rehearse(next.changes);
@@ -250,6 +270,42 @@ export class Worker {
     for (let i = 0, at = fill.cachedProd; i < wanted; i++) fill.write(at + i, free[--freeCount]! << shift);
     fill.submit(wanted);
     this.freeCount = freeCount;
+  }
+
+  /** When a port is about to have nothing to receive into: drops from the leaves that hold most of the frames. */
+  private makeRoom(): void {
+    const { ports, trees, lowFrames } = this;
+    if (ports[Port.INSIDE].fill.published() >= lowFrames && ports[Port.OUTSIDE].fill.published() >= lowFrames)
+      return;
+    const down = trees[Direction.DOWN].leaves;
+    const up = trees[Direction.UP].leaves;
+    let wanted = 2 * lowFrames - this.freeCount;
+    while (wanted > 0) {
+      const leaves = down.mostPackets() >= up.mostPackets() ? down : up;
+      const evicted = leaves.evict(wanted < EVICT_BATCH ? wanted : EVICT_BATCH);
+      if (evicted === 0) break;
+      wanted -= evicted;
+    }
+    this.takeDropped();
+    this.recycle(ports[Port.INSIDE]);
+    this.recycle(ports[Port.OUTSIDE]);
+  }
+
+  /** Takes the frames back that leaves have dropped. */
+  private takeDropped(): void {
+    const { drops } = this.pool;
+    const { counters } = this;
+    if (drops.marks > 0) {
+      counters[Counter.MARKS]! += drops.marks;
+      drops.marks = 0;
+    }
+    if (drops.count === 0) return;
+    for (let i = 0; i < drops.count; i++) this.free[this.freeCount++] = drops.packets[i]!;
+    drops.count = 0;
+    counters[Counter.DROP_QUEUE]! += drops.totals[DropCause.LIMIT]!;
+    counters[Counter.DROP_CODEL]! += drops.totals[DropCause.CODEL]!;
+    counters[Counter.DROP_EVICTED]! += drops.totals[DropCause.EVICTED]!;
+    drops.totals.fill(0);
   }
 
   private receive(port: Port, direction: Direction): void {
@@ -328,7 +384,7 @@ export class Worker {
 
   /** Sends what may leave at once, queues or drops the rest. */
   private enqueue(port: Port, direction: Direction, count: number): void {
-    const { addr, lenBytes, classIndex, passes } = this.batch;
+    const { addr, lenBytes, classIndex, passes, kind, key, hash } = this.batch;
     const tree = this.trees[direction];
     const packets = this.pool.words;
     const shift = this.frameShift;
@@ -358,7 +414,8 @@ export class Worker {
       } else if (index !== NONE) {
         const frame = addr[i]! >>> shift;
         packets[(frame << Packet.SHIFT) + Packet.ADDR] = addr[i]!;
-        if (tree.enqueue(index, frame, len)) continue;
+        const deviceHash = deviceHashOf(key, i, kind[i]!, direction, this.seed);
+        if (tree.enqueue(index, frame, len, hash[i]!, deviceHash)) continue;
         drops++;
       }
       this.free[this.freeCount++] = addr[i]! >>> shift;

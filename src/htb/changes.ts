@@ -8,9 +8,10 @@
  * A class never turns from a leaf into an inner class or back; the publisher gives it a new index instead.
  */
 import { letGo } from '../shm/holds.js';
-import { Limit, Shape } from '../shm/tree-layout.js';
+import { LeafFlag, Limit, Shape } from '../shm/tree-layout.js';
 import type { Htb } from './htb.js';
 import { Field, Flag } from './layout.js';
+import { Sojourn } from './leaves/sojourn.js';
 import { TreeMemory } from './memory.js';
 import { DEBT_US_MAX } from './sharing/bucket.js';
 
@@ -70,6 +71,7 @@ export class ChangeApplier {
 
   #add(record: number, setting: ClassSetting): void {
     const words = this.#words;
+    this.#clearHistogram(record);
     words.fill(0, record, record + Field.CLASS_STRIDE);
     words[record + Field.FLAGS] = Flag.IS_PRESENT | (setting.isInner ? Flag.IS_INNER : 0);
     this.#setFields(record, setting);
@@ -81,6 +83,13 @@ export class ChangeApplier {
       // Queues that have adopted the class earlier may have used up its tokens: it may begin with nothing, and waits.
       this.#tree.modes.restartInner(record);
     } else words[record + Field.FLAGS]! |= this.#tree.modes.modeOf(record);
+  }
+
+  /** Only where a class before may have written into it: it is not resident otherwise. */
+  #clearHistogram(record: number): void {
+    if (this.#memory.doubles[(record >> 1) + Field.D_PACKETS] === 0) return;
+    const at = this.#memory.sojournBase + (TreeMemory.classIndexOf(record) << Sojourn.SHIFT);
+    this.#memory.doubles.fill(0, at, at + Sojourn.BUCKETS);
   }
 
   #changeLeaf(record: number, setting: ClassSetting): void {
@@ -178,21 +187,38 @@ export class ChangeApplier {
   #setFields(record: number, setting: ClassSetting): void {
     const words = this.#words;
     const shape = setting.shapeIndex << Shape.SHIFT;
+    const { shapes } = this.#memory.shared;
     this.#rescale(record, words[record + Field.SHAPE]!, shape);
-    const prio = this.#memory.shared.shapes[shape + Shape.PRIO]!;
+    const prio = shapes[shape + Shape.PRIO]!;
+    const mustQueue = !setting.isInner && (shapes[shape + Shape.LEAF]! & LeafFlag.WASH) !== 0;
     const isAnnounced = !setting.isInner && (this.#memory.shared.queues > 1 || setting.hasClaim);
     const kept =
       words[record + Field.FLAGS]! &
-      ~(Flag.PRIO_MASK | Flag.LEVEL_MASK | Flag.HAS_CLAIM | Flag.MUST_REGISTER);
+      ~(Flag.PRIO_MASK | Flag.LEVEL_MASK | Flag.HAS_CLAIM | Flag.MUST_REGISTER | Flag.MUST_QUEUE);
     words[record + Field.FLAGS] =
       kept |
       (prio << Flag.PRIO_SHIFT) |
       (setting.level << Flag.LEVEL_SHIFT) |
       (setting.hasClaim ? Flag.HAS_CLAIM : 0) |
-      (isAnnounced ? Flag.MUST_REGISTER : 0);
+      (isAnnounced ? Flag.MUST_REGISTER : 0) |
+      (mustQueue ? Flag.MUST_QUEUE : 0);
     words[record + Field.PARENT] = setting.parentIndex < 0 ? 0 : TreeMemory.recordOf(setting.parentIndex);
-    words[record + Field.SHAPE] = shape;
+    if (
+      !setting.isInner &&
+      words[record + Field.BACKLOG_PACKETS] !== 0 &&
+      this.#queuesOtherwise(record, shape)
+    )
+      this.#tree.leaves.requeue(record, shape);
+    else words[record + Field.SHAPE] = shape;
     if (setting.isInner) words[record + Field.FAIR_SLOT] = setting.fairSlot;
+  }
+
+  /** Whether a leaf's packets lie elsewhere in the queue of another shape. */
+  #queuesOtherwise(record: number, shape: number): boolean {
+    const { shapes } = this.#memory.shared;
+    const before = this.#words[record + Field.SHAPE]!;
+    const changed = shapes[before + Shape.LEAF]! ^ shapes[shape + Shape.LEAF]!;
+    return (changed & ~(LeafFlag.ECN | LeafFlag.WASH)) !== 0;
   }
 
   /**
@@ -254,6 +280,7 @@ export class ChangeApplier {
       } else {
         this.#tree.modes.retireLeaf(record);
         this.#tree.registry.unregister(record);
+        if ((words[record + Field.FLAGS]! & Flag.IS_FAT) !== 0) this.#tree.leaves.overflow.leave(record);
       }
       this.#disown(record);
       words[record + Field.FLAGS] = words[record + Field.FLAGS]! & Flag.MODE_MASK;

@@ -18,11 +18,13 @@
  * The caller's step is: beginStep(nowNs), then pass, enqueue and dequeue as it likes, then endStep.
  */
 
+import type { LinkLayer } from '../shm/shared-shaper.js';
 import type { SharedTree } from '../shm/tree-layout.js';
 import { Shape } from '../shm/tree-layout.js';
 import { Backlog } from './backlog.js';
 import { Field, Flag } from './layout.js';
-import { type LeafQueue, Pfifo } from './leaf-queue.js';
+import { LeafQueues } from './leaves/leaf-queues.js';
+import { NO_FRAMES, type QueuedFrames } from './leaves/queued-frames.js';
 import { Ledger } from './ledger.js';
 import { TreeMemory } from './memory.js';
 import { Modes } from './modes.js';
@@ -55,8 +57,7 @@ export class Htb {
   readonly modes: Modes;
   readonly registry: Registry;
   readonly tabs: Tabs;
-  /** Packets in all leaves. */
-  backlogPackets = 0;
+  readonly leaves: LeafQueues;
   /** Present classes without a parent; kept by whoever adds and removes classes. */
   roots = 0;
   /** Called with the record of a removed leaf when its last packet has left. */
@@ -67,14 +68,13 @@ export class Htb {
   readonly #preload: Preload;
   readonly #gate: Gate;
   readonly #backlog: Backlog;
-  readonly #leafQueues: readonly LeafQueue[];
   readonly #packets: Int32Array;
   /** Nodes that are being woken. */
   readonly #due = new Int32Array(DUE_MAX);
   readonly #shared: SharedTree;
   readonly #isShared: boolean;
 
-  constructor(shared: SharedTree, queue: number, pool: PacketPool) {
+  constructor(shared: SharedTree, queue: number, pool: PacketPool, frames: QueuedFrames = NO_FRAMES) {
     const memory = new TreeMemory(shared, queue);
     this.memory = memory;
     this.registry = new Registry(memory);
@@ -86,15 +86,20 @@ export class Htb {
     this.#backlog = new Backlog(memory, this.registry, this.tabs);
     this.modes = new Modes(memory, this.#backlog, this.tabs, this.#gate);
     this.#schedule = this.modes.schedule;
-    this.#leafQueues = [new Pfifo(memory, pool)];
+    this.leaves = new LeafQueues(memory, pool, frames);
     this.#packets = pool.words;
     this.#shared = shared;
     this.#isShared = shared.queues > 1;
   }
 
-  /** What is added to every packet's length before it is charged, and the least that is charged. */
-  setLinkLayer(overheadBytes: number, mpuBytes: number): void {
-    this.#passing.setLinkLayer(overheadBytes, mpuBytes);
+  /** Packets in all leaves. */
+  get backlogPackets(): number {
+    return this.memory.backlog[0]!;
+  }
+
+  /** What is added to every packet's length before it is charged, the least that is charged, and what the link adds. */
+  setLinkLayer(overheadBytes: number, mpuBytes: number, linkLayer: LinkLayer): void {
+    this.#passing.setLinkLayer(overheadBytes, mpuBytes, linkLayer);
   }
 
   // ---- the step ---------------------------------------------------------------------------------------
@@ -122,6 +127,7 @@ export class Htb {
    */
   release(packets: Int32Array, room: number): number {
     if (this.#isShared) this.registry.followGeneration();
+    this.leaves.beginStep();
     const { modes } = this;
     const due = this.#due;
     modes.wheel.advance(tickOf(this.memory.clock[0]!));
@@ -169,15 +175,15 @@ export class Htb {
     const shapes = this.#shared.shapes;
     const nowNs = this.memory.clock[0]!;
     const at = leaf >> 1;
-    const backlogPackets = words[leaf + Field.BACKLOG_PACKETS]!;
     // Having sent, it may be held back for other queues.
-    if (backlogPackets === 0 || (words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0) return -1;
+    if (words[leaf + Field.BACKLOG_PACKETS] === 0 || (words[leaf + Field.FLAGS]! & Flag.IS_GATED) !== 0)
+      return -1;
     const shape = words[leaf + Field.SHAPE]!;
     let ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
     if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_BORROW_LIMIT_NS]!) return -1;
     let rateFullAtNs = doubles[at + Field.D_RATE_FULL_AT_NS]!;
     if (rateFullAtNs - nowNs > shapes[shape + Shape.RATE_LIMIT_NS]!) return -1;
-    const queue = this.#leafQueues[shapes[shape + Shape.LEAF_KIND]!]!;
+    const queue = this.leaves.of(leaf);
     const lenBytes = this.#packets[(queue.peek(leaf) << Packet.SHIFT) + Packet.LEN_BYTES]!;
     const bytes = this.#passing.chargedBytes(lenBytes);
     const parent = words[leaf + Field.PARENT]!;
@@ -194,7 +200,6 @@ export class Htb {
       words[parent + Field.LEDGER_PACKETS]! += 1;
     }
     const packet = queue.dequeue(leaf);
-    this.backlogPackets--;
     const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
     const rateCostNs = bytes * shapes[shape + Shape.RATE_NS_PER_BYTE]!;
     doubles[at + Field.D_CEIL_FULL_AT_NS] = (ceilFullAtNs > nowNs ? ceilFullAtNs : nowNs) + ceilCostNs;
@@ -208,7 +213,7 @@ export class Htb {
       doubles[at + Field.D_RATE_TAB_NS]! += rateCostNs;
       doubles[at + Field.D_CEIL_TAB_NS]! += ceilCostNs;
     }
-    if (backlogPackets === 1) this.#backlog.emptied(leaf);
+    if (words[leaf + Field.BACKLOG_PACKETS] === 0) this.#backlog.emptied(leaf);
     else this.#takeTurn(leaf, Field.DEFICIT_GREEN, bytes);
     if (this.#isShared) this.#share(leaf, leaf, bytes);
     return packet;
@@ -234,17 +239,16 @@ export class Htb {
     this.#passing.pass(classIndexes, lengths, passes, count, this.#schedule.hasAssured ? 0 : room);
   }
 
-  /** Queues a packet of `lenBytes` layer-2 bytes. False: the leaf is full, the drop is counted, the caller keeps it. */
-  enqueue(classIndex: number, packet: number, lenBytes: number): boolean {
+  /**
+   * Queues a packet of `lenBytes` layer-2 bytes. False: the leaf is full, the drop is counted, the caller keeps it. The
+   * hashes tell the flows and the devices of a leaf apart.
+   */
+  enqueue(classIndex: number, packet: number, lenBytes: number, flowHash = 0, deviceHash = 0): boolean {
     const record = (classIndex + 1) * Field.CLASS_STRIDE;
     const words = this.memory.words;
-    const kind = this.#shared.shapes[words[record + Field.SHAPE]! + Shape.LEAF_KIND]!;
-    if (!this.#leafQueues[kind]!.enqueue(record, packet, lenBytes)) {
-      this.memory.doubles[(record >> 1) + Field.D_DROPS]! += 1;
-      return false;
-    }
-    this.backlogPackets++;
-    if (words[record + Field.BACKLOG_PACKETS] === 1) this.modes.placeLeaf(record);
+    const wasIdle = words[record + Field.BACKLOG_PACKETS] === 0;
+    if (!this.leaves.enqueue(record, packet, lenBytes, flowHash, deviceHash)) return false;
+    if (wasIdle) this.modes.placeLeaf(record);
     return true;
   }
 
@@ -285,11 +289,9 @@ export class Htb {
 
   #send(leaf: number, lender: number): number {
     const words = this.memory.words;
-    const shape = words[leaf + Field.SHAPE]!;
-    const packet = this.#leafQueues[this.#shared.shapes[shape + Shape.LEAF_KIND]!]!.dequeue(leaf);
+    const packet = this.leaves.of(leaf).dequeue(leaf);
     const lenBytes = this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!;
     const chargedBytes = this.#passing.chargedBytes(lenBytes);
-    this.backlogPackets--;
     const isEmpty = words[leaf + Field.BACKLOG_PACKETS] === 0;
     if (lender !== leaf) this.#takeTurn(leaf, Field.DEFICIT_BORROW, chargedBytes);
     else if (!isEmpty) this.#takeTurn(leaf, Field.DEFICIT_GREEN, chargedBytes);
@@ -391,9 +393,7 @@ export class Htb {
    */
   #drawPath(leaf: number, lender: number): boolean {
     const words = this.memory.words;
-    const shapes = this.#shared.shapes;
-    const kind = shapes[words[leaf + Field.SHAPE]! + Shape.LEAF_KIND]!;
-    const packet = this.#leafQueues[kind]!.peek(leaf);
+    const packet = this.leaves.of(leaf).peek(leaf);
     const bytes = this.#passing.chargedBytes(this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!);
     let ceilLimit = lender === leaf ? Shape.CEIL_LIMIT_NS : Shape.CEIL_BORROW_LIMIT_NS;
     let pays = false;

@@ -56,7 +56,10 @@ export const enum Field {
 
   // ---- class record, second line (with the links above) -------------------------------------------------
 
-  /** Leaf: first and last packet, as frame number + 1. */
+  /**
+   * Leaf, pfifo: first and last packet, as frame number + 1. A fair leaf has the last of its new flows and the last of its
+   * old flows here, each as -(flow number + 1), or with tins the number of its block of them in the first.
+   */
   HEAD_PACKET = 23,
   TAIL_PACKET = 24,
   BACKLOG_BYTES = 25,
@@ -65,6 +68,8 @@ export const enum Field {
   DEFICIT_BORROW = 27,
   D_DROPS = 14,
   D_OVERLIMITS = 15,
+  /** Leaf: sparse flows, and in the upper half bulk ones. */
+  FLOW_COUNTS = 19,
   /** Inner: its eight feed nodes. */
   FEEDS = 23,
   /** Inner: what was charged to its ledger, in layer-2 bytes and packets, and all that its budget has ever had. */
@@ -102,6 +107,10 @@ export const enum Field {
   /** Inner: packets sent with its tokens for classes below. A leaf lends to itself what it does not borrow. */
   D_LENDS = 21,
   D_BORROWS = 22,
+  /** Leaf: of its drops those for want of frames, and those by CoDel; packets marked. */
+  D_EVICTED = 17,
+  D_CODEL_DROPS = 21,
+  D_MARKS = 23,
 
   // ---- feed node ----------------------------------------------------------------------------------------
 
@@ -162,4 +171,8 @@ export const enum Flag {
   ROUND_ODD = 1 << 25,
   /** Member of a feed: the parity of the round in which its turn comes. */
   TURN_ODD = 1 << 26,
+  /** Leaf: known to `Overflow`. */
+  IS_FAT = 1 << 27,
+  /** Leaf: its packets are never let pass unqueued, for the queue changes them. */
+  MUST_QUEUE = 1 << 28,
 }

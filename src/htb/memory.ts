@@ -1,30 +1,84 @@
 import { alignedInt32 } from '../shm/aligned.js';
 import type { SharedTree } from '../shm/tree-layout.js';
 import { Field, Flag } from './layout.js';
+import { Sojourn } from './leaves/sojourn.js';
 
 /** What one worker has counted for one class in one direction. An inner class counts what passes through it. */
 export interface ClassStats {
   bytes: number;
   packets: number;
+  /** Of all causes. */
   drops: number;
+  codelDrops: number;
+  evictedDrops: number;
+  marks: number;
   lends: number;
   borrows: number;
   overlimits: number;
   backlogPackets: number;
   backlogBytes: number;
+  /** Flows that have packets or had them just now: new ones, and ones with a standing queue. */
+  sparseFlows: number;
+  bulkFlows: number;
+  /** Packets by how long they were queued; see `Sojourn`. To be read only: those without any share one array. */
+  sojourns: number[];
 }
+
+/** Of all that have queued nothing: most of very many classes have not. */
+const NO_SOJOURNS: number[] = new Array<number>(Sojourn.BUCKETS).fill(0);
+const NO_STATS: Readonly<ClassStats> = emptyStats();
 
 export function emptyStats(): ClassStats {
   return {
     bytes: 0,
     packets: 0,
     drops: 0,
+    codelDrops: 0,
+    evictedDrops: 0,
+    marks: 0,
     lends: 0,
     borrows: 0,
     overlimits: 0,
     backlogPackets: 0,
     backlogBytes: 0,
+    sparseFlows: 0,
+    bulkFlows: 0,
+    sojourns: NO_SOJOURNS,
   };
+}
+
+/** Sets everything to 0, and leaves no garbage. */
+export function clearStats(stats: ClassStats): void {
+  const { sojourns } = stats;
+  Object.assign(stats, NO_STATS);
+  if (sojourns === NO_SOJOURNS) return;
+  sojourns.fill(0);
+  stats.sojourns = sojourns;
+}
+
+/** Adds `more` to `sum`. */
+export function addStats(sum: ClassStats, more: ClassStats): void {
+  sum.bytes += more.bytes;
+  sum.packets += more.packets;
+  sum.drops += more.drops;
+  sum.codelDrops += more.codelDrops;
+  sum.evictedDrops += more.evictedDrops;
+  sum.marks += more.marks;
+  sum.lends += more.lends;
+  sum.borrows += more.borrows;
+  sum.overlimits += more.overlimits;
+  sum.backlogPackets += more.backlogPackets;
+  sum.backlogBytes += more.backlogBytes;
+  sum.sparseFlows += more.sparseFlows;
+  sum.bulkFlows += more.bulkFlows;
+  if (more.sojourns === NO_SOJOURNS) return;
+  const sojourns = ownSojourns(sum);
+  for (let i = 0; i < Sojourn.BUCKETS; i++) sojourns[i]! += more.sojourns[i]!;
+}
+
+function ownSojourns(stats: ClassStats): number[] {
+  if (stats.sojourns === NO_SOJOURNS) stats.sojourns = [...NO_SOJOURNS];
+  return stats.sojourns;
 }
 
 /**
@@ -49,8 +103,28 @@ export function addClassStats(
   sum.borrows += borrows;
   sum.overlimits += doubles[at + Field.D_OVERLIMITS]!;
   if (isInner) return;
+  sum.codelDrops += doubles[at + Field.D_CODEL_DROPS]!;
+  sum.evictedDrops += doubles[at + Field.D_EVICTED]!;
+  sum.marks += doubles[at + Field.D_MARKS]!;
   sum.backlogPackets += words[record + Field.BACKLOG_PACKETS]!;
   sum.backlogBytes += words[record + Field.BACKLOG_BYTES]!;
+  const flows = words[record + Field.FLOW_COUNTS]!;
+  sum.sparseFlows += flows & 0xffff;
+  sum.bulkFlows += flows >>> 16;
+  // What has sent nothing has queued nothing that is in a histogram: pages that nobody wrote are not looked at.
+  if (packets === 0) return;
+  const sojourns = sojournBaseOf(words) + (classIndex << Sojourn.SHIFT);
+  for (let i = 0; i < Sojourn.BUCKETS; i++) {
+    const count = doubles[sojourns + i]!;
+    if (count > 0) ownSojourns(sum)[i]! += count;
+  }
+}
+
+const WORDS_PER_CLASS = Field.CLASS_STRIDE + Field.FEED_BLOCK_WORDS + 2 * Sojourn.BUCKETS;
+
+/** Where the histograms begin among the doubles of a tree's memory: behind the records and the feeds. */
+function sojournBaseOf(words: Int32Array): number {
+  return (words.length / WORDS_PER_CLASS / 2) * (Field.CLASS_STRIDE + Field.FEED_BLOCK_WORDS);
 }
 
 /**
@@ -68,6 +142,10 @@ export class TreeMemory {
    */
   readonly clock = new Float64Array(1);
   readonly feedBase: number;
+  /** Where the histograms of the leaves begin in `doubles`, by class index; see `Sojourn`. */
+  readonly sojournBase: number;
+  /** Packets in all leaves, in [0]. Leaf queues keep it. */
+  readonly backlog = new Int32Array(1);
   /** Which of the two sets of sums over workers counts: 0 or 1. */
   side = 0;
   /** The highest class index ever set. */
@@ -82,7 +160,8 @@ export class TreeMemory {
     this.feedBase = slots * Field.CLASS_STRIDE;
     this.#feedTop = this.feedBase;
     // Demand-zeroed: room for a feed block per class costs nothing until inner classes take it.
-    this.words = alignedInt32(slots * Field.CLASS_STRIDE + slots * Field.FEED_BLOCK_WORDS);
+    this.words = alignedInt32(slots * WORDS_PER_CLASS);
+    this.sojournBase = sojournBaseOf(this.words);
     const { buffer, byteOffset, length } = this.words;
     this.doubles = new Float64Array(buffer, byteOffset, length >> 1);
   }

@@ -1,3 +1,6 @@
+import { DropList } from './leaves/drop-list.js';
+import { FlowPool } from './leaves/flow-pool.js';
+
 /**
  * What the tree knows about packets: a few words a UMEM frame. Queues are linked through `PACKET_NEXT`, so a
  * class needs no queue memory of its own and an idle one costs nothing.
@@ -17,9 +20,15 @@ export const enum Packet {
 export class PacketPool {
   readonly capacityPackets: number;
   readonly words: Int32Array;
+  /** What leaves have dropped of it. */
+  readonly drops: DropList;
+  /** Flow queues of all leaves that may hold these packets. */
+  readonly flows: FlowPool;
 
   constructor(capacityPackets: number) {
     this.capacityPackets = capacityPackets;
     this.words = new Int32Array(capacityPackets << Packet.SHIFT);
+    this.drops = new DropList(capacityPackets);
+    this.flows = new FlowPool(capacityPackets);
   }
 }

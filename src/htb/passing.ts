@@ -1,6 +1,7 @@
 /**
  * The short way through a tree: packets of a batch that leave without having been queued. See `Htb.pass`.
  */
+import { LinkLayer } from '../shm/shared-shaper.js';
 import { Shape } from '../shm/tree-layout.js';
 import { Field, Flag } from './layout.js';
 import type { Ledger } from './ledger.js';
@@ -14,6 +15,7 @@ export class Passing {
   readonly #isShared: boolean;
   #overheadBytes = 0;
   #mpuBytes = 0;
+  #linkLayer = LinkLayer.ETHERNET;
 
   constructor(memory: TreeMemory, ledger: Ledger, tabs: Tabs) {
     this.#memory = memory;
@@ -22,15 +24,16 @@ export class Passing {
     this.#isShared = memory.shared.queues > 1;
   }
 
-  setLinkLayer(overheadBytes: number, mpuBytes: number): void {
+  setLinkLayer(overheadBytes: number, mpuBytes: number, linkLayer: LinkLayer): void {
     this.#overheadBytes = overheadBytes;
     this.#mpuBytes = mpuBytes;
+    this.#linkLayer = linkLayer;
   }
 
   /** What a packet of `lenBytes` layer-2 bytes is charged for. */
   chargedBytes(lenBytes: number): number {
     const bytes = lenBytes + this.#overheadBytes;
-    return bytes > this.#mpuBytes ? bytes : this.#mpuBytes;
+    return onLink(bytes > this.#mpuBytes ? bytes : this.#mpuBytes, this.#linkLayer);
   }
 
   /** `room` is 0 while some leaf with assured tokens waits for its turn. */
@@ -43,6 +46,7 @@ export class Passing {
     const nowNs = this.#memory.clock[0]!;
     const overheadBytes = this.#overheadBytes;
     const mpuBytes = this.#mpuBytes;
+    const linkLayer = this.#linkLayer;
     let left = room;
     for (let i = 0; i < count; i++) {
       const leaf = (classIndexes[i]! + 1) * Field.CLASS_STRIDE;
@@ -50,11 +54,11 @@ export class Passing {
       if (leaf <= 0 || left === 0) continue;
       const at = leaf >> 1;
       const isIdle = words[leaf + Field.BACKLOG_PACKETS] === 0;
-      if (!isIdle || (words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) continue;
+      if (!isIdle || (words[leaf + Field.FLAGS]! & (Flag.HAS_CLAIM | Flag.MUST_QUEUE)) !== 0) continue;
       const shape = words[leaf + Field.SHAPE]!;
       const lenBytes = lengths[i]!;
       const charged = lenBytes + overheadBytes;
-      const bytes = charged > mpuBytes ? charged : mpuBytes;
+      const bytes = onLink(charged > mpuBytes ? charged : mpuBytes, linkLayer);
       let ceilFullAtNs = doubles[at + Field.D_CEIL_FULL_AT_NS]!;
       if (ceilFullAtNs - nowNs > shapes[shape + Shape.CEIL_LIMIT_NS]!) continue;
       const ceilCostNs = bytes * shapes[shape + Shape.CEIL_NS_PER_BYTE]!;
@@ -90,4 +94,13 @@ export class Passing {
     }
     ledger.close();
   }
+}
+
+/**
+ * What `bytes` take on the link, as tc (tc_core.c, tc_align_to_atm) and sch_cake count them: ATM carries 48 bytes in each cell
+ * of 53, VDSL's PTM adds a byte to every 64.
+ */
+function onLink(bytes: number, linkLayer: LinkLayer): number {
+  if (linkLayer === LinkLayer.ETHERNET) return bytes;
+  return linkLayer === LinkLayer.ATM ? (((bytes + 47) / 48) | 0) * 53 : bytes + ((bytes + 63) >> 6);
 }

@@ -3,8 +3,9 @@
  * costs more than all the work on a packet; but misses that do not wait for each other overlap. So these loops load for
  * a whole batch, and have no branch that could be mispredicted.
  */
-import { Shape, type SharedTree, Word } from '../shm/tree-layout.js';
+import { LeafFlag, Shape, type SharedTree, Word } from '../shm/tree-layout.js';
 import { Field } from './layout.js';
+import { Flow } from './leaves/flow-pool.js';
 import type { TreeMemory } from './memory.js';
 import { Packet, type PacketPool } from './packet-pool.js';
 
@@ -12,6 +13,7 @@ export class Preload {
   readonly #words: Int32Array;
   readonly #packets: Int32Array;
   readonly #packetsMax: number;
+  readonly #flows: Int32Array;
   readonly #shared: SharedTree;
   readonly #isShared: boolean;
   /** Leaves, and then their last packets. */
@@ -23,6 +25,7 @@ export class Preload {
     this.#words = memory.words;
     this.#packets = pool.words;
     this.#packetsMax = pool.capacityPackets;
+    this.#flows = pool.flows.words;
     this.#shared = memory.shared;
     this.#isShared = memory.shared.queues > 1;
   }
@@ -58,15 +61,31 @@ export class Preload {
     for (let i = 0; i < left; i++) {
       const leaf = waiting[i]!;
       waiting[rest] = leaf;
-      // A full leaf will not look at them.
-      const limitPackets = shapes[words[leaf + Field.SHAPE]! + Shape.LIMIT_PACKETS]!;
-      rest += words[leaf + Field.BACKLOG_PACKETS]! < limitPackets ? 1 : 0;
+      // A full pfifo will not look at them.
+      const shape = words[leaf + Field.SHAPE]!;
+      const isOpen = words[leaf + Field.BACKLOG_PACKETS]! < shapes[shape + Shape.LIMIT_PACKETS]!;
+      rest += isOpen || (shapes[shape + Shape.LEAF]! & LeafFlag.IS_FAIR) !== 0 ? 1 : 0;
     }
-    for (let i = 0; i < rest; i++) waiting[i] = words[waiting[i]! + Field.TAIL_PACKET]!;
+    // The last packet of a pfifo, or a list of flows; a fair leaf with new flows only has nothing in the second word.
+    for (let i = 0; i < rest; i++) {
+      const leaf = waiting[i]!;
+      const tail = words[leaf + Field.TAIL_PACKET]!;
+      waiting[i] = tail !== 0 ? tail : words[leaf + Field.HEAD_PACKET]!;
+    }
+    const flows = this.#flows;
+    const packetsMax = this.#packetsMax;
     let sum = 0;
     for (let i = 0; i < rest; i++) {
+      const list = waiting[i]!;
+      if (list >= 0) continue;
+      waiting[i] = flows[~list + Flow.TAIL]!;
+      // One that is full will drop its first.
+      const head = flows[~list + Flow.HEAD]!;
+      sum = (sum + packets[(head > 0 ? head - 1 : 0) << Packet.SHIFT]!) | 0;
+    }
+    for (let i = 0; i < rest; i++) {
       const tail = waiting[i]!;
-      sum = (sum + packets[(tail > 0 ? tail - 1 : 0) << Packet.SHIFT]!) | 0;
+      sum = (sum + packets[(tail > 0 && tail <= packetsMax ? tail - 1 : 0) << Packet.SHIFT]!) | 0;
     }
     this.touched = sum;
   }
@@ -81,9 +100,11 @@ export class Preload {
       const node = nodes[i]!;
       sum = (sum + words[node + Field.FLAGS]! + words[node + Field.ROW_NEXT]!) | 0;
     }
+    const flows = this.#flows;
     for (let i = 0; i < count; i++) {
-      // In an inner class or a feed this is something else, and loading that packet does no harm.
-      const head = words[nodes[i]! + Field.HEAD_PACKET]!;
+      // In an inner class or a feed this is something else, and loading that flow or packet does no harm.
+      let head = words[nodes[i]! + Field.HEAD_PACKET]!;
+      if (head < 0 && ~head < flows.length) head = flows[~head + Flow.HEAD]!;
       sum = (sum + packets[(head > 0 && head <= packetsMax ? head - 1 : 0) << Packet.SHIFT]!) | 0;
     }
     this.touched = sum;

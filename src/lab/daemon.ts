@@ -108,7 +108,8 @@ export class DaemonShaper implements Shaper {
 }
 
 function droppedBy({ drops, sockets }: QueueReport): number {
-  const inWorker = drops.parse + drops.queue + drops.txFull + drops.unknown + drops.restart;
+  const { parse, queue, codel, evicted, txFull, unknown, restart } = drops;
+  const inWorker = parse + queue + codel + evicted + txFull + unknown + restart;
   return inWorker + sumOf(sockets.inside, SOCKET_LOSSES) + sumOf(sockets.outside, SOCKET_LOSSES);
 }
 

@@ -46,6 +46,13 @@ export const enum Change {
   FLAG_CLAIM_UP = 4,
 }
 
+/** How the link cuts packets up. */
+export const enum LinkLayer {
+  ETHERNET = 0,
+  ATM = 1,
+  PTM = 2,
+}
+
 export interface PublishedEpoch {
   readonly epoch: number;
   /** Change.STRIDE words a change; parents before children. */
@@ -56,6 +63,7 @@ export interface PublishedEpoch {
   readonly defaultClassIndex: number;
   readonly overheadBytes: number;
   readonly mpuBytes: number;
+  readonly linkLayer: LinkLayer;
   /** Whether addresses belong to other classes than before, so that flow entries are void. */
   readonly remapsFlows: boolean;
 }

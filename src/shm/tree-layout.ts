@@ -55,8 +55,29 @@ export const enum Shape {
   /** Assured rate in claim units of CLAIM_UNIT_BPS; 0 when nothing is assured. */
   CLAIM = 11,
   PRIO = 12,
-  /** Index of the leaf queue discipline. */
-  LEAF_KIND = 13,
+  /** Leaf: what queue it has, as `LeafFlag` bits, and how many flows it may hold. */
+  LEAF = 13,
+  /** CoDel's target and interval, scaled to the class's ceil. */
+  TARGET_US = 14,
+  INTERVAL_US = 15,
+}
+
+export const enum LeafFlag {
+  /** Packets that can be marked are marked, where others are dropped. */
+  ECN = 1,
+  /** Clears the DSCP of what comes in. */
+  WASH = 2,
+  /** One flow queue for each of the subscriber's devices. */
+  BY_DEVICE = 4,
+  /** Shared out among the devices first, and then among the flows of each. */
+  DEVICES_FIRST = 8,
+  /** Sorts packets into tins by DSCP; the tables of sch_cake's diffserv3 and diffserv4. */
+  DIFFSERV3 = 16,
+  DIFFSERV4 = 32,
+  /** Flow queues with CoDel; a pfifo otherwise. */
+  IS_FAIR = 64,
+  /** From here on the number of flow queues that the leaf may have at a time. */
+  FLOWS_SHIFT = 8,
 }
 
 /** Class words. */

@@ -41,7 +41,15 @@ test('carries frames and tells what it did with them', () =>
     const [queue0, queue1] = body.queues;
     assert.equal([queue0.queue, queue0.rxPackets, queue0.txPackets, queue0.unknownPackets], [0, 100, 100, 0]);
     assert.equal([queue1.rxPackets, queue1.txPackets, queue1.unknownPackets], [57, 57, 7]);
-    assert.equal(queue1.drops, { parse: 0, queue: 0, txFull: 0, unknown: 0, restart: 0 });
+    assert.equal(queue1.drops, {
+      parse: 0,
+      queue: 0,
+      codel: 0,
+      evicted: 0,
+      txFull: 0,
+      unknown: 0,
+      restart: 0,
+    });
     assert.type(queue1.busy, 'number');
   }));
 

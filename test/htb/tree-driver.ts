@@ -3,6 +3,7 @@
  * through. Classes are named by id; packets carry a tag, so that a test can follow them.
  */
 import type { ClassSpec, ClassTree, DirectionSpec } from '../../classes/model.js';
+import { NO_SETTINGS } from '../../classes/queue.js';
 import { Publisher, type PublishSummary } from '../../src/control/publisher.js';
 import { applyChanges } from '../../src/dataplane/adopt.js';
 import { ChangeApplier } from '../../src/htb/changes.js';
@@ -35,6 +36,8 @@ export function classTreeOf(
     defaultClass: null,
     overheadBytes: linkLayer.overheadBytes ?? 0,
     mpuBytes: linkLayer.mpuBytes ?? 0,
+    linkLayer: 'ethernet',
+    queue: NO_SETTINGS,
     classes: classes.map(classSpecOf),
   };
 }
@@ -46,9 +49,7 @@ function classSpecOf(spec: OracleClass): ClassSpec {
     id: spec.id,
     parent: spec.parent,
     match: [],
-    leaf: 'pfifo',
-    limitPackets: spec.limitPackets,
-    limitBytes: spec.limitBytes,
+    queue: { leaf: 'pfifo', limitPackets: spec.limitPackets, limitBytes: spec.limitBytes },
     down: spec.unlimited ? null : down,
     up: null,
   };
@@ -107,7 +108,7 @@ export class TreeDriver {
     for (let epoch = this.#epochs.take(); epoch !== null; epoch = this.#epochs.take()) {
       this.tree.setNow(nowNs);
       applyChanges(epoch.changes, this.#appliers);
-      this.tree.setLinkLayer(epoch.overheadBytes, epoch.mpuBytes);
+      this.tree.setLinkLayer(epoch.overheadBytes, epoch.mpuBytes, epoch.linkLayer);
       Atomics.store(this.#shared.epochWords, adoptedWord(0), epoch.epoch);
     }
     return summary;

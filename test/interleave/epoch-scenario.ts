@@ -11,6 +11,7 @@
  * that a, b and c are one user, that user's class changes its shape, and epoch 3 may use that of epoch 1 again.
  */
 import type { ClassSpec, ClassTree, DirectionSpec } from '../../classes/model.js';
+import { NO_SETTINGS, type QueueSettings } from '../../classes/queue.js';
 import { Publisher } from '../../src/control/publisher.js';
 import { applyChanges } from '../../src/dataplane/adopt.js';
 import { WeirError } from '../../src/errors.js';
@@ -80,13 +81,23 @@ function planOf(rateBps: number): DirectionSpec {
   };
 }
 
+const QUEUE: QueueSettings = { leaf: 'pfifo', limitPackets: 10 };
+
 function treeAt(epoch: number, id: string, sitePlan: DirectionSpec): ClassTree {
-  const common = { leaf: 'pfifo', limitPackets: 10, limitBytes: 0, up: null } as const;
+  const common = { queue: QUEUE, up: null } as const;
   const site: ClassSpec = { ...common, id: 'site', parent: null, match: [], down: sitePlan };
   const match = [{ family: 4 as const, words: [ADDRESS], length: 32, text: '10.0.0.1/32' }];
   const down = planOf(PLAN_BPS * epoch);
   const user: ClassSpec = { ...common, id, parent: 'site', match, down };
-  return { version: 1, defaultClass: null, overheadBytes: 0, mpuBytes: 0, classes: [site, user] };
+  return {
+    version: 1,
+    defaultClass: null,
+    overheadBytes: 0,
+    mpuBytes: 0,
+    linkLayer: 'ethernet',
+    queue: NO_SETTINGS,
+    classes: [site, user],
+  };
 }
 
 export interface ControlOptions {

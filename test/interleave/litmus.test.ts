@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort, type TransferListItem, Worker } from 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ClassSpec, ClassTree, DirectionSpec } from '../../classes/model.js';
+import { NO_SETTINGS, type QueueSettings } from '../../classes/queue.js';
 import { Publisher } from '../../src/control/publisher.js';
 import { WeirError } from '../../src/errors.js';
 import { isHeld } from '../../src/shm/holds.js';
@@ -149,12 +150,14 @@ const PLANS: readonly DirectionSpec[] = Array.from({ length: 12 }, (_, i) => {
   return { rateBps, ceilBps: rateBps * (1 + (i % 3)), ...bursts, quantumBytes: 1500, prio: i % 4 };
 });
 
+const QUEUE: QueueSettings = { leaf: 'pfifo', limitPackets: 20 };
+
 /** A tree of two roots in which inner classes and leaves come, go, move and change their plans. */
 function randomTree(random: (below: number) => number): ClassTree {
   const classes: ClassSpec[] = [];
   const add = (id: string, parent: string | null, mayBeOpen = false): void => {
     const down = random(8) === 0 && mayBeOpen ? null : PLANS[random(PLANS.length)]!;
-    classes.push({ id, parent, match: [], leaf: 'pfifo', limitPackets: 20, limitBytes: 0, down, up: null });
+    classes.push({ id, parent, match: [], queue: QUEUE, down, up: null });
   };
   const roots = ['r0', 'r1'];
   for (const root of roots) add(root, null);
@@ -165,7 +168,15 @@ function randomTree(random: (below: number) => number): ClassTree {
     above.push(`i${i}`);
   }
   for (let i = 0; i < LEAVES; i++) if (random(3) > 0) add(`l${i}`, above[random(above.length)]!, true);
-  return { version: 1, defaultClass: null, overheadBytes: 0, mpuBytes: 0, classes };
+  return {
+    version: 1,
+    defaultClass: null,
+    overheadBytes: 0,
+    mpuBytes: 0,
+    linkLayer: 'ethernet',
+    queue: NO_SETTINGS,
+    classes,
+  };
 }
 
 test('packets are conserved while the classes change, and every index comes back', async () => {
@@ -197,7 +208,16 @@ test('packets are conserved while the classes change, and every index comes back
       nextMs = ms + random(6);
       publish(randomTree(random));
     },
-    () => publish({ version: 1, defaultClass: null, overheadBytes: 0, mpuBytes: 0, classes: [] }),
+    () =>
+      publish({
+        version: 1,
+        defaultClass: null,
+        overheadBytes: 0,
+        mpuBytes: 0,
+        linkLayer: 'ethernet',
+        queue: NO_SETTINGS,
+        classes: [],
+      }),
   );
   const reports = (await crew.reports) as ShaperReport[];
   await crew.end();
