@@ -36,7 +36,7 @@ function createProgram(): Command {
   program
     .command('stats')
     .description('counters of the running daemon')
-    .option('--class <id>', 'only this class')
+    .option('--class <id>', 'only this class, with all its counters')
     .option('--json', 'print one JSON document')
     .option('--config <file>', 'configuration of the daemon, for its socket')
     .option('--socket <path>', "the daemon's control socket")

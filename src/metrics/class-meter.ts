@@ -8,7 +8,8 @@
  */
 import type { UsageMeter, VisitTotal } from '../accounting/ledger.js';
 import { Field } from '../htb/layout.js';
-import { addClassStats, type ClassStats, emptyStats } from '../htb/memory.js';
+import { type LeafFigures, leafFigures } from '../htb/leaf-figures.js';
+import { addClassStats, addStats, type ClassStats, clearStats, emptyStats } from '../htb/memory.js';
 import { adoptedWord } from '../shm/shared-shaper.js';
 
 const DIRECTIONS = 2;
@@ -32,9 +33,20 @@ export interface TreeView {
   readonly doubles: Float64Array;
 }
 
-/** One direction of one class. `marks` stays 0 where no leaf queue marks. */
-export interface DirectionReport extends ClassStats {
+/**
+ * One direction of one class. Counters and percentiles are since the class came, backlog and flows as they are now. An
+ * inner class holds no packets: it has no percentiles.
+ */
+export interface DirectionReport extends LeafFigures {
+  readonly bytes: number;
+  readonly packets: number;
+  readonly drops: number;
   readonly marks: number;
+  readonly backlogBytes: number;
+  readonly backlogPackets: number;
+  readonly lends: number;
+  readonly borrows: number;
+  readonly overlimits: number;
   readonly rateBps: number;
 }
 
@@ -93,6 +105,8 @@ export class ClassMeter implements UsageMeter {
   #gone: Entry[] = [];
   #nextAccount = 0;
   #freeAccounts: number[] = [];
+  /** Of whatever is being summed up. */
+  readonly #sum = emptyStats();
 
   /** `hasAccounts`: whether somebody takes the accounts of classes that are gone. */
   constructor(epochWords: Int32Array, hasAccounts: boolean) {
@@ -215,19 +229,30 @@ export class ClassMeter implements UsageMeter {
 
   #report(entry: Entry): ClassReport {
     const { id, parent } = entry.holding!.metered.spec;
-    const direction = (d: 0 | 1): DirectionReport => ({
-      ...this.#total(entry, d),
-      marks: 0,
-      rateBps: Math.round(entry.rateBps[d]!),
-    });
-    return { id, parent, down: direction(0), up: direction(1) };
+    return { id, parent, down: this.#direction(entry, 0), up: this.#direction(entry, 1) };
   }
 
-  #total(entry: Entry, d: 0 | 1): ClassStats {
-    const sum = entry.kept === null ? emptyStats() : { ...entry.kept[d] };
-    if (entry.holding !== null) this.#addHolding(entry.holding, d, sum);
+  #direction(entry: Entry, d: 0 | 1): DirectionReport {
+    const sum = this.#sum;
+    clearStats(sum);
+    if (entry.kept !== null) addStats(sum, entry.kept[d]);
+    this.#addHolding(entry.holding!, d, sum);
     for (const holding of entry.draining) this.#addHolding(holding, d, sum);
-    return sum;
+    const { isInner } = entry.holding!.metered;
+    const { bytes, packets, drops, marks, backlogBytes, backlogPackets, lends, borrows, overlimits } = sum;
+    return {
+      bytes,
+      packets,
+      drops,
+      marks,
+      backlogBytes,
+      backlogPackets,
+      lends,
+      borrows,
+      overlimits,
+      rateBps: Math.round(entry.rateBps[d]!),
+      ...leafFigures(sum, isInner ? 0 : this.#sentAsLeaf(entry, d, Field.D_PACKETS)),
+    };
   }
 
   #addHolding({ metered, sinceEpoch }: Holding, d: 0 | 1, sum: ClassStats): void {
@@ -240,16 +265,20 @@ export class ClassMeter implements UsageMeter {
   /** Takes over what one worker has counted under an index that it will soon not know any more; the packets queued there. */
   #keep(entry: Entry, { metered, sinceEpoch }: Holding, view: WorkerView): number {
     if (!this.#isVisible(sinceEpoch, view)) return 0;
-    entry.kept ??= [emptyStats(), emptyStats()];
-    if (metered.isInner) entry.keptAsInner ??= [emptyStats(), emptyStats()];
+    const sum = this.#sum;
     let queuedPackets = 0;
-    for (let d = 0; d < DIRECTIONS; d++) {
-      const { words, doubles } = view.trees[d]!;
-      const kept = entry.kept[d]!;
-      addClassStats(words, doubles, metered.index, kept);
-      queuedPackets += kept.backlogPackets;
-      kept.backlogBytes = kept.backlogPackets = 0;
-      if (metered.isInner) addClassStats(words, doubles, metered.index, entry.keptAsInner![d]!);
+    for (const d of [0, 1] as const) {
+      clearStats(sum);
+      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, sum);
+      queuedPackets += sum.backlogPackets;
+      sum.backlogBytes = sum.backlogPackets = sum.sparseFlows = sum.bulkFlows = 0;
+      // Whatever is counted comes with one of these, and most of very many classes have counted nothing.
+      if (sum.packets + sum.drops + sum.marks + sum.overlimits === 0) continue;
+      entry.kept ??= [emptyStats(), emptyStats()];
+      addStats(entry.kept[d], sum);
+      if (!metered.isInner) continue;
+      entry.keptAsInner ??= [emptyStats(), emptyStats()];
+      addStats(entry.keptAsInner[d], sum);
     }
     return queuedPackets;
   }

@@ -17,9 +17,15 @@ export interface QueueReport {
   readonly txBytes: number;
   readonly unknownPackets: number;
   readonly bypassPackets: number;
+  /** Packets marked instead of dropped. */
+  readonly marks: number;
   readonly drops: {
     readonly parse: number;
+    /** At the limits of leaves. */
     readonly queue: number;
+    readonly codel: number;
+    /** For want of frames. */
+    readonly evicted: number;
     readonly txFull: number;
     readonly unknown: number;
     /** Packets that a worker held when it died. */
@@ -32,6 +38,11 @@ export interface QueueReport {
   readonly parse: NamedCounters;
   /** What the kernel counted at the sockets of both ports. */
   readonly sockets: { readonly inside: NamedCounters; readonly outside: NamedCounters };
+}
+
+/** Of all causes. */
+export function droppedPackets(drops: QueueReport['drops']): number {
+  return Object.values(drops).reduce((sum, count) => sum + count, 0);
 }
 
 export class QueueMeter {
@@ -59,8 +70,7 @@ export class QueueMeter {
   /** Keeps what a worker has counted; its thread must have ended. */
   removeWorker(): void {
     const { rxPackets, txPackets, drops } = this.report('', 0);
-    const gone = drops.parse + drops.queue + drops.txFull + drops.unknown + this.#lostPackets;
-    this.#lostPackets += Math.max(0, rxPackets - txPackets - gone);
+    this.#lostPackets += Math.max(0, rxPackets - txPackets - droppedPackets(drops));
     addTo(this.#keptCounters, this.#counters);
     addTo(this.#keptWords, this.#words);
     this.#counters = this.#words = null;
@@ -91,9 +101,12 @@ export class QueueMeter {
       txBytes: count(Counter.TX_BYTES),
       unknownPackets: count(Counter.UNKNOWN_PACKETS),
       bypassPackets: count(Counter.BYPASS_PACKETS),
+      marks: count(Counter.MARKS),
       drops: {
         parse: count(Counter.DROP_PARSE),
         queue: count(Counter.DROP_QUEUE),
+        codel: count(Counter.DROP_CODEL),
+        evicted: count(Counter.DROP_EVICTED),
         txFull: count(Counter.DROP_TX_FULL),
         unknown: count(Counter.DROP_UNKNOWN),
         restart: this.#lostPackets,

@@ -1,7 +1,7 @@
 /** The document of `weir stats`, as JSON in pieces, and as tables for people. */
 import type { AccountingStatus } from '../accounting/accountant.js';
 import type { ClassReport, DirectionReport } from './class-meter.js';
-import type { NamedCounters, QueueReport } from './queue-meter.js';
+import { droppedPackets, type NamedCounters, type QueueReport } from './queue-meter.js';
 
 export interface PortReport {
   readonly device: string;
@@ -67,13 +67,28 @@ export function* statsChunks(source: StatsSource): Generator<string> {
 
 type Align = 'left' | 'right';
 
+/** Of a class at a glance; one that is asked for alone shows everything. */
+const CLASS_COLUMNS = [
+  'class',
+  'dir',
+  'rate',
+  'bytes',
+  'packets',
+  'drops',
+  'marks',
+  'backlog',
+  'p99',
+  'borrows',
+  'overlimits',
+];
+
 /** Tables of the classes, the queues and the ports. */
 export function formatStats(document: StatsDocument): string {
   const { epoch, uptimeSeconds, backend, mode, failure, queues } = document;
   const head = `${backend} ${mode}, ${queues.length} ${queues.length === 1 ? 'queue' : 'queues'}, failure ${failure}`;
   const parts = [
     `${head}, up ${formatSeconds(uptimeSeconds)}, epoch ${epoch}\n${sourceLine(document.source)}${accountingLine(document.accounting)}`,
-    classTable(document.classes),
+    document.classes.length === 1 ? oneClass(document.classes[0]!) : classTable(document.classes),
     queueTable(queues),
     portTable(document),
   ];
@@ -98,25 +113,55 @@ function classTable(classes: readonly ClassReport[]): string {
     const name = '  '.repeat(depth.get(id)!) + id;
     return [directionRow(name, 'down', down), directionRow('', 'up', up)];
   });
-  const head = ['class', 'dir', 'rate', 'bytes', 'packets', 'drops', 'backlog', 'borrows', 'overlimits'];
-  return table(head, ['left', 'left'], rows);
+  return table(CLASS_COLUMNS, ['left', 'left'], rows);
 }
 
 function directionRow(name: string, direction: string, report: DirectionReport): string[] {
-  const { bytes, packets, drops, backlogPackets, borrows, overlimits } = report;
-  const counts = [bytes, packets, drops, backlogPackets, borrows, overlimits].map(String);
-  return [name, direction, formatBps(report.rateBps), ...counts];
+  const { bytes, packets, drops, marks, backlogPackets, borrows, overlimits } = report;
+  const counts = [bytes, packets, drops, marks, backlogPackets].map(String);
+  const p99 = formatMs(report.sojournMs.p99);
+  return [name, direction, formatBps(report.rateBps), ...counts, p99, String(borrows), String(overlimits)];
+}
+
+/** Every counter of one class, the directions side by side. */
+function oneClass({ id, parent, down, up }: ClassReport): string {
+  const row = (name: string, cell: (report: DirectionReport) => number | string): string[] => [
+    name,
+    String(cell(down)),
+    String(cell(up)),
+  ];
+  const rows = [
+    row('rate', ({ rateBps }) => formatBps(rateBps)),
+    row('bytes', ({ bytes }) => bytes),
+    row('packets', ({ packets }) => packets),
+    row('drops', ({ drops }) => drops),
+    row('  at its limit', ({ dropsBy }) => dropsBy.limit),
+    row('  by CoDel', ({ dropsBy }) => dropsBy.codel),
+    row('  out of frames', ({ dropsBy }) => dropsBy.evicted),
+    row('marks', ({ marks }) => marks),
+    row('backlog, bytes', ({ backlogBytes }) => backlogBytes),
+    row('backlog, packets', ({ backlogPackets }) => backlogPackets),
+    row('sojourn p50', ({ sojournMs }) => formatMs(sojournMs.p50)),
+    row('sojourn p99', ({ sojournMs }) => formatMs(sojournMs.p99)),
+    row('sparse flows', ({ flows }) => flows.sparse),
+    row('bulk flows', ({ flows }) => flows.bulk),
+    row('lends', ({ lends }) => lends),
+    row('borrows', ({ borrows }) => borrows),
+    row('overlimits', ({ overlimits }) => overlimits),
+  ];
+  const below = parent === null ? '' : ` below ${parent}`;
+  return `class ${id}${below}\n${table(['', 'down', 'up'], ['left'], rows)}`;
 }
 
 function queueTable(queues: readonly QueueReport[]): string {
   const rows = queues.map((queue) => {
-    const { drops } = queue;
-    const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
-    const counts = [queue.rxPackets, queue.txPackets, queue.unknownPackets, dropped, queue.restarts];
+    const dropped = droppedPackets(queue.drops);
+    const { rxPackets, txPackets, unknownPackets, marks, restarts } = queue;
+    const counts = [rxPackets, txPackets, unknownPackets, dropped, marks, restarts];
     return [String(queue.queue), queue.state, ...counts.map(String), `${(queue.busy * 100).toFixed(1)} %`];
   });
   return table(
-    ['queue', 'state', 'rx', 'tx', 'unknown', 'drops', 'restarts', 'busy'],
+    ['queue', 'state', 'rx', 'tx', 'unknown', 'drops', 'marks', 'restarts', 'busy'],
     ['left', 'left'],
     rows,
   );
@@ -182,6 +227,13 @@ function formatBps(bps: number): string {
   if (bps >= 1e6) return `${(bps / 1e6).toFixed(2)} Mbit`;
   if (bps >= 1e3) return `${(bps / 1e3).toFixed(1)} kbit`;
   return `${bps} bit`;
+}
+
+function formatMs(ms: number | null): string {
+  if (ms === null) return '-';
+  if (ms === 0) return '0 ms';
+  if (ms < 0.01) return '<0.01 ms';
+  return `${ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
 }
 
 function formatSeconds(seconds: number): string {

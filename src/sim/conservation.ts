@@ -5,19 +5,12 @@
 import type { Publisher } from '../control/publisher.js';
 import { Counter } from '../dataplane/counters.js';
 import { WeirError } from '../errors.js';
+import { addClassStats } from '../htb/memory.js';
 import type { Meters } from './meters.js';
 import type { SimQueue } from './sim-queue.js';
 
-/** What the workers' trees say about a meter's class, over all queues. */
-interface TreeAccount {
-  sentPackets: number;
-  sentBytes: number;
-  leafDrops: number;
-  queuedPackets: number;
-}
-
 /**
- * Checks, and fills in what only the workers know: `meters.leafDrops` and `meters.backlogPackets`. Throws
+ * Checks, and fills in what only the workers know: `meters.stats` and `meters.backlogPackets`. Throws
  * E_CONSERVATION with the figures that do not agree.
  */
 export function checkConservation(
@@ -27,16 +20,19 @@ export function checkConservation(
   meters: Meters,
 ): void {
   for (let queue = 0; queue < queues.length; queue++) checkFrames(queues[queue]!, queue);
-  const received = new Float64Array(meters.count);
+  const received = new Float64Array(meters.offeredPackets.length);
   for (const queue of queues) queue.countReceived(received);
   for (const [id, number] of classNumbers) {
     const classIndex = publisher.classes.get(id)!.index;
     for (let direction = 0; direction < 2; direction++) {
       const meter = number * 2 + direction;
-      const account = accountOf(queues, classIndex, direction);
-      meters.leafDrops[meter] = account.leafDrops;
-      meters.backlogPackets[meter] = account.queuedPackets + received[meter]!;
-      checkPackets(meters, meter, account, `class '${id}' ${direction === 0 ? 'down' : 'up'}`);
+      const stats = meters.stats[meter]!;
+      for (const { worker } of queues) {
+        const { words, doubles } = worker.trees[direction]!.memory;
+        addClassStats(words, doubles, classIndex, stats);
+      }
+      meters.backlogPackets[meter] = stats.backlogPackets + meters.total(received, meter);
+      checkPackets(meters, meter, `class '${id}' ${direction === 0 ? 'down' : 'up'}`);
     }
   }
 }
@@ -53,7 +49,8 @@ function checkFrames({ worker, frames, ringFrames: rings }: SimQueue, queue: num
   if (unknown !== 0) throw broken(`queue ${queue} took ${unknown} packets for traffic of no class`);
   const rx = counters[Counter.RX_PACKETS]!;
   const tx = counters[Counter.TX_PACKETS]!;
-  const drops = counters[Counter.DROP_QUEUE]!;
+  const drops =
+    counters[Counter.DROP_QUEUE]! + counters[Counter.DROP_CODEL]! + counters[Counter.DROP_EVICTED]!;
   if (rx !== tx + drops + worker.queuedPackets) {
     throw broken(
       `queue ${queue} took ${rx} packets, but ${tx} sent, ${drops} dropped, ${worker.queuedPackets} queued`,
@@ -62,33 +59,22 @@ function checkFrames({ worker, frames, ringFrames: rings }: SimQueue, queue: num
 }
 
 /** Every packet offered was sent, dropped, or is still there; and the trees have counted what left. */
-function checkPackets(meters: Meters, meter: number, account: TreeAccount, name: string): void {
-  const offered = meters.offeredPackets[meter]!;
-  const sent = meters.sentPackets[meter]!;
-  const drops = meters.leafDrops[meter]! + meters.nicDrops[meter]!;
+function checkPackets(meters: Meters, meter: number, name: string): void {
+  const stats = meters.stats[meter]!;
+  const offered = meters.total(meters.offeredPackets, meter);
+  const sent = meters.total(meters.sentPackets, meter);
+  const drops = stats.drops + meters.total(meters.nicDrops, meter);
   const backlog = meters.backlogPackets[meter]!;
   if (offered !== sent + drops + backlog) {
     throw broken(
       `${name}: ${offered} packets offered, but ${sent} sent, ${drops} dropped, ${backlog} queued`,
     );
   }
-  const sentBytes = meters.sentBytes[meter]!;
-  if (account.sentPackets !== sent || account.sentBytes !== sentBytes) {
-    const counted = `${account.sentPackets} packets and ${account.sentBytes} bytes`;
+  const sentBytes = meters.total(meters.sentBytes, meter);
+  if (stats.packets !== sent || stats.bytes !== sentBytes) {
+    const counted = `${stats.packets} packets and ${stats.bytes} bytes`;
     throw broken(`${name}: ${sent} packets and ${sentBytes} bytes left, the trees have counted ${counted}`);
   }
-}
-
-function accountOf(queues: readonly SimQueue[], classIndex: number, direction: number): TreeAccount {
-  const account = { sentPackets: 0, sentBytes: 0, leafDrops: 0, queuedPackets: 0 };
-  for (const { worker } of queues) {
-    const stats = worker.trees[direction]!.memory.statsOf(classIndex);
-    account.sentPackets += stats.packets;
-    account.sentBytes += stats.bytes;
-    account.leafDrops += stats.drops;
-    account.queuedPackets += stats.backlogPackets;
-  }
-  return account;
 }
 
 function broken(message: string): WeirError {

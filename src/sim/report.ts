@@ -1,9 +1,10 @@
 /** The result of a run as a table for people. */
 import type { ClassSpec, ClassTree } from '../../classes/model.js';
-import type { DirectionResult, SimResult } from './result.js';
+import type { DirectionResult, Percentiles, SimResult } from './result.js';
 import type { Scenario } from './scenario.js';
 
-const HEADINGS = ['class', 'dir', 'offered', 'goodput', 'of ceil', 'drops', 'p50', 'p99'] as const;
+const HEADINGS = ['class', 'dir', 'offered', 'goodput', 'of ceil', 'drops', 'marks', 'p50', 'p99'];
+const FLOW_HEADINGS = ['flows of', 'dir', 'flows', 'offered', 'goodput', 'fairness', 'p50', 'p99'];
 /** The class's and the direction's names stand left, figures right. */
 const TEXT_COLUMNS = 2;
 const INDENT = '  ';
@@ -11,11 +12,12 @@ const DIRECTION_KEYS = ['down', 'up'] as const;
 
 /**
  * One line a class and direction with traffic, children indented below their parents; rates in bit/s, `of ceil`
- * against the ceil of the last tree published, delays from a packet's arrival to its departure.
+ * against the ceil of the last tree published, delays from a packet's arrival to its departure. Then one line for each
+ * entry of the scenario's flows, if these are more than the classes' directions.
  */
 export function formatReport(scenario: Scenario, result: SimResult): string {
   const tree = scenario.changes.at(-1)?.tree ?? scenario.tree;
-  const rows: string[][] = [[...HEADINGS]];
+  const rows: string[][] = [HEADINGS];
   const listed = new Set<string>();
   for (const { spec, depth } of inTreeOrder(tree)) {
     listed.add(spec.id);
@@ -25,7 +27,25 @@ export function formatReport(scenario: Scenario, result: SimResult): string {
     if (!listed.has(id)) addRows(rows, result, id, `${id} (gone)`, null);
   const { queues, seconds, seed } = result;
   const title = `${queues} ${queues === 1 ? 'queue' : 'queues'}, ${seconds} s of virtual time, seed ${seed}`;
-  return `${title}\n\n${layOut(rows)}`;
+  return `${title}\n\n${layOut(rows)}${flowTable(scenario, result)}`;
+}
+
+function flowTable({ flows, seconds }: Scenario, result: SimResult): string {
+  const directions = new Set(flows.map(({ classId, direction }) => `${direction} ${classId}`));
+  if (directions.size === flows.length && flows.every(({ tuples }) => tuples === 1)) return '';
+  const rows = result.flows.map((figures, i) => {
+    const { sizeBytes, tuples } = flows[i]!;
+    return [
+      figures.class,
+      figures.direction,
+      String(tuples),
+      formatBps((figures.offeredPackets * sizeBytes * 8) / seconds),
+      formatBps(figures.goodputBps),
+      figures.fairness === null ? '-' : figures.fairness.toFixed(3),
+      ...delayCells(figures.delayMs),
+    ];
+  });
+  return `\n${layOut([FLOW_HEADINGS, ...rows])}`;
 }
 
 function addRows(
@@ -43,15 +63,18 @@ function addRows(
 }
 
 function cells(figures: DirectionResult, ceilBps: number | null): string[] {
-  const { p50, p99 } = figures.delayMs;
   return [
     formatBps(figures.offeredBps),
     formatBps(figures.goodputBps),
     ceilBps === null ? '-' : `${((100 * figures.goodputBps) / ceilBps).toFixed(1)} %`,
     String(figures.drops),
-    p50 === null ? '-' : formatMs(p50),
-    p99 === null ? '-' : formatMs(p99),
+    String(figures.marks),
+    ...delayCells(figures.delayMs),
   ];
+}
+
+function delayCells({ p50, p99 }: Percentiles): string[] {
+  return [p50, p99].map((ms) => (ms === null ? '-' : formatMs(ms)));
 }
 
 /** Parents before their children, children next to each other: as one would draw the tree. */
@@ -74,7 +97,7 @@ function inTreeOrder(tree: ClassTree): { spec: ClassSpec; depth: number }[] {
 }
 
 function layOut(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) =>
+  const widths = rows[0]!.map((_, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]!.length), 0),
   );
   const lines = rows.map((row) =>

@@ -4,12 +4,14 @@
  * A field that cannot be read is reported and replaced by a stand-in, so that the others are still checked. A
  * scenario with an error is not handed out.
  */
-import { type Fields, isFields, wholeNumberFault } from '../../classes/class-reader.js';
+import { type Fields, isFields } from '../../classes/class-reader.js';
 import { type ClassTree, formatProblem } from '../../classes/model.js';
 import { printableKey, unknownKeyMessage } from '../../classes/problems.js';
+import { wholeNumberFault } from '../../classes/queue-keys.js';
 import { parseRateBps, quoted } from '../../classes/units.js';
 import { parseClassTree } from '../../classes/validate.js';
 import { Direction } from '../shm/tree-layout.js';
+import { FRAMES_MAX, FRAMES_MIN } from './frames.js';
 import type {
   ArrivalKind,
   ChangeSpec,
@@ -23,12 +25,16 @@ import type {
 export const QUEUES_MAX = 256;
 export const SECONDS_MAX = 3600;
 export const FLOWS_MAX = 100_000;
-/** Flows times queues: each pair costs some hundred bytes. */
+/** 5-tuples times queues: each pair costs some hundred bytes. */
 export const SOURCES_MAX = 4_000_000;
 /** Windows of a run: each class's are in memory and in the result. */
 export const WINDOWS_MAX = 100_000;
 export const SIZE_MIN_BYTES = 60;
 export const SIZE_MAX_BYTES = 9000;
+/** 5-tuples of one flow differ in one of their ports. */
+export const TUPLES_MAX = 60_000;
+export const DEVICES_MAX = 4096;
+export const DSCP_MAX = 63;
 /** Spreads that add up to 1 but for rounding are taken as exact. */
 const SHARE_TOLERANCE = 1e-6;
 const STALLS_MAX = 10_000;
@@ -41,12 +47,27 @@ const SCENARIO_KEYS = new Set([
   'seconds',
   'seed',
   'windowMs',
+  'frames',
   'classes',
   'flows',
   'stalls',
   'changes',
 ]);
-const FLOW_KEYS = new Set(['class', 'direction', 'offered', 'size', 'start', 'stop', 'spread', 'arrival']);
+const FLOW_KEYS = new Set([
+  'class',
+  'direction',
+  'offered',
+  'size',
+  'start',
+  'stop',
+  'spread',
+  'arrival',
+  'flows',
+  'device',
+  'devices',
+  'ecn',
+  'dscp',
+]);
 const STALL_KEYS = new Set(['queue', 'at', 'seconds']);
 const CHANGE_KEYS = new Set(['at', 'classes']);
 
@@ -78,6 +99,7 @@ class ScenarioReader {
     this.seconds = this.amount(value.seconds, 'seconds', 'seconds', SECONDS_MAX, DEFAULTS.seconds, true);
     const seed = this.whole(value.seed, 'seed', 0, 2 ** 32 - 1, DEFAULTS.seed);
     const windowMs = this.readWindow(value.windowMs);
+    const frames = this.readFrames(value.frames);
     this.evenShares = new Array<number>(this.queues).fill(1 / this.queues);
     const tree = this.readTree(value.classes, 'classes');
     const changes = this.readList(value.changes, 'changes', CHANGES_MAX, (item, key) =>
@@ -94,6 +116,7 @@ class ScenarioReader {
       seconds: this.seconds,
       seed,
       windowMs,
+      frames,
       tree,
       flows,
       stalls,
@@ -119,6 +142,10 @@ class ScenarioReader {
       );
     }
     return windowMs;
+  }
+
+  private readFrames(value: unknown): number | null {
+    return value === undefined ? null : this.whole(value, 'frames', FRAMES_MIN, FRAMES_MAX, FRAMES_MIN);
   }
 
   private readTree(value: unknown, key: string): ClassTree | null {
@@ -176,12 +203,9 @@ class ScenarioReader {
       return [];
     }
     const flows = this.readList(value, 'flows', FLOWS_MAX, (item, key) => this.readFlow(item, key));
-    if (flows.length * this.queues > SOURCES_MAX) {
-      this.error(
-        'flows',
-        `${flows.length} flows on ${this.queues} queues are more than ${SOURCES_MAX} pairs`,
-      );
-    }
+    const count = flows.reduce((sum, { tuples }) => sum + tuples, 0);
+    if (count * this.queues > SOURCES_MAX)
+      this.error('flows', `${count} flows on ${this.queues} queues are more than ${SOURCES_MAX} pairs`);
     return flows;
   }
 
@@ -206,7 +230,28 @@ class ScenarioReader {
       stopSeconds: Math.min(stopSeconds, this.seconds),
       shares: this.readSpread(value.spread, `${key}.spread`),
       arrival: this.readArrival(value.arrival, `${key}.arrival`),
+      ...this.readTuples(value, key),
+      ecn: this.readBoolean(value.ecn, `${key}.ecn`),
+      dscp: this.whole(value.dscp, `${key}.dscp`, 0, DSCP_MAX, 0),
     };
+  }
+
+  private readTuples(value: Fields, key: string): Pick<FlowSpec, 'tuples' | 'firstDevice' | 'devices'> {
+    const firstDevice = this.whole(value.device, `${key}.device`, 0, DEVICES_MAX - 1, 0);
+    const devices = this.whole(value.devices, `${key}.devices`, 1, DEVICES_MAX - firstDevice, 1);
+    const tuples = this.whole(value.flows, `${key}.flows`, 1, TUPLES_MAX, devices);
+    if (tuples < devices)
+      this.error(
+        `${key}.devices`,
+        `${devices} devices cannot share ${tuples === 1 ? 'one flow' : `${tuples} flows`}`,
+      );
+    return { tuples, firstDevice, devices };
+  }
+
+  private readBoolean(value: unknown, key: string): boolean {
+    if (value === undefined || typeof value === 'boolean') return value ?? false;
+    this.error(key, `must be true or false, not ${quoted(value)}`);
+    return false;
   }
 
   private readClass(value: unknown, key: string): string {

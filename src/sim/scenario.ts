@@ -20,6 +20,14 @@ export interface FlowSpec {
   /** What part of the packets arrives on each queue; as many as there are queues, and they add up to 1. */
   readonly shares: readonly number[];
   readonly arrival: ArrivalKind;
+  /** 5-tuples that packets take in turn, on each queue others. */
+  readonly tuples: number;
+  /** The subscriber's addresses that the 5-tuples are of, in turn: the first one's number, and how many. */
+  readonly firstDevice: number;
+  readonly devices: number;
+  /** Whether packets are ECN capable, ECT(0). */
+  readonly ecn: boolean;
+  readonly dscp: number;
 }
 
 /** The worker of a queue does not step in [at, at + seconds). */
@@ -41,6 +49,8 @@ export interface Scenario {
   /** Decides phases and distances of arrivals. */
   readonly seed: number;
   readonly windowMs: number;
+  /** Frames of each worker; null for enough to fill every leaf, within bounds. */
+  readonly frames: number | null;
   readonly tree: ClassTree;
   /** The class of each is a leaf in `tree` and in the tree of every change. */
   readonly flows: readonly FlowSpec[];

@@ -8,13 +8,23 @@ import { countFrames, MemoryPort } from '../rings/memory.js';
 import type { EpochSource, SharedShaper } from '../shm/shared-shaper.js';
 import { Direction } from '../shm/tree-layout.js';
 import { Arrivals } from './arrivals.js';
-import { buildHeaders, HEADER_STRIDE_SHIFT, Slot, SlotDouble } from './frames.js';
+import {
+  buildHeaders,
+  Ecn,
+  FRAMES_MAX,
+  FRAMES_MIN,
+  HEADER_STRIDE_SHIFT,
+  type Headers,
+  RING_SIZE,
+  Slot,
+  SlotDouble,
+  type Subscribers,
+} from './frames.js';
 import type { Meters } from './meters.js';
 import type { Scenario } from './scenario.js';
 
-/** Entries of each ring, the usual size of a network card's. */
-export const RING_SIZE = 2048;
-const FRAMES_MAX = 2 ** 22;
+/** Of all workers together, where the scenario does not say how many; each costs about a hundred bytes. */
+const ALL_FRAMES_MAX = 2 ** 24;
 /** Most packets that a worker takes or sends in one step, by port. */
 const BATCH = 64;
 /** Steps at one time; enough to empty full rings of both ports. */
@@ -28,10 +38,16 @@ export interface SimQueueOptions {
   /** Number, and most packets a leaf may hold, of each class that has flows. */
   readonly classNumbers: ReadonlyMap<string, number>;
   readonly limitPackets: ReadonlyMap<string, number>;
-  /** Meter of each flow. */
-  readonly meterOfFlow: Int32Array;
+  readonly subscribers: Subscribers;
   readonly meters: Meters;
   readonly originNs: number;
+}
+
+/** What Jain's index of a flow's 5-tuples is made of. */
+export interface TupleSums {
+  count: number;
+  bytes: number;
+  squares: number;
 }
 
 export class SimQueue {
@@ -43,39 +59,45 @@ export class SimQueue {
   /** The UMEM's slots. */
   private readonly slotWords: Int32Array;
   private readonly slotDoubles: Float64Array;
-  private readonly headers: Int32Array;
+  private readonly slotBytes: Uint8Array;
+  private readonly headers: Headers;
   private readonly meters: Meters;
-  /** By source: length of its packets, the meter they count for, and whether they go down. */
+  /** By source: length of its packets, whether they go down, and the header of the next one. */
   private readonly sizeOf: Int32Array;
-  private readonly meterOf: Int32Array;
   private readonly isDown: Uint8Array;
+  private readonly nextHeader: Int32Array;
+  /** Bytes that left, by header. */
+  private readonly sentBytes: Float64Array;
 
   constructor(options: SimQueueOptions) {
-    const { queue, scenario, meterOfFlow } = options;
+    const { queue, scenario, classNumbers, subscribers } = options;
     const arrivals = new Arrivals(scenario.flows, queue, scenario.seed, options.originNs);
     const { flowOf } = arrivals;
     this.arrivals = arrivals;
     this.meters = options.meters;
-    this.headers = buildHeaders(scenario.flows, flowOf, options.classNumbers, queue);
+    this.headers = buildHeaders(scenario.flows, flowOf, classNumbers, subscribers, queue);
+    this.nextHeader = this.headers.first.slice(0, flowOf.length);
+    const headers = this.headers.first[flowOf.length]!;
+    this.sentBytes = new Float64Array(headers);
     this.sizeOf = flowOf.map((flow) => scenario.flows[flow]!.sizeBytes);
-    this.meterOf = flowOf.map((flow) => meterOfFlow[flow]!);
     this.isDown = Uint8Array.from(flowOf, (flow) =>
       scenario.flows[flow]!.direction === Direction.DOWN ? 1 : 0,
     );
-    this.frames = framesFor(options, flowOf);
+    this.frames = scenario.frames ?? framesFor(options, flowOf);
     // Shared memory is demand-zeroed, so what is never queued is never resident.
     const umem = new SharedArrayBuffer(this.frames * Slot.BYTES);
     this.slotWords = new Int32Array(umem);
     this.slotDoubles = new Float64Array(umem);
+    this.slotBytes = new Uint8Array(umem);
     this.worker = new Worker({
       queue,
       shared: options.shared,
       source: options.source,
-      umem: new Uint8Array(umem),
+      umem: this.slotBytes,
       frames: this.frames,
       frameBytes: Slot.BYTES,
       ports: [this.inside.rings, this.outside.rings],
-      capacityFlows: Math.max(1024, flowOf.length * 2),
+      capacityFlows: Math.max(1024, headers * 2),
       seed: scenario.seed,
     });
   }
@@ -100,8 +122,8 @@ export class SimQueue {
 
   /** The cards take in what has arrived by `nowNs`. */
   receive(nowNs: number): void {
-    const { arrivals, meters, sizeOf, meterOf, isDown } = this;
-    const { heap } = arrivals;
+    const { arrivals, meters, sizeOf, isDown } = this;
+    const { heap, flowOf } = arrivals;
     const down = this.outside.nic;
     const up = this.inside.nic;
     const downRoom = Math.min(down.fill.peek(RING_SIZE), down.rx.reserve(RING_SIZE));
@@ -110,22 +132,23 @@ export class SimQueue {
     let upCount = 0;
     while (heap.topTime <= nowNs) {
       const source = heap.topId;
-      const meter = meterOf[source]!;
+      const flow = flowOf[source]!;
       const lenBytes = sizeOf[source]!;
-      meters.offeredPackets[meter]! += 1;
-      meters.offeredBytes[meter]! += lenBytes;
+      const header = this.takeHeader(source);
+      meters.offeredPackets[flow]! += 1;
+      meters.offeredBytes[flow]! += lenBytes;
       if (isDown[source] === 1) {
-        if (downCount === downRoom) meters.nicDrops[meter]! += 1;
+        if (downCount === downRoom) meters.nicDrops[flow]! += 1;
         else {
           const addr = down.fill.addrAt(down.fill.cachedCons + downCount);
-          this.write(addr, source, meter, heap.topTime);
+          this.write(addr, header, flow, heap.topTime);
           down.rx.write(down.rx.cachedProd + downCount, addr, lenBytes);
           downCount++;
         }
-      } else if (upCount === upRoom) meters.nicDrops[meter]! += 1;
+      } else if (upCount === upRoom) meters.nicDrops[flow]! += 1;
       else {
         const addr = up.fill.addrAt(up.fill.cachedCons + upCount);
-        this.write(addr, source, meter, heap.topTime);
+        this.write(addr, header, flow, heap.topTime);
         up.rx.write(up.rx.cachedProd + upCount, addr, lenBytes);
         upCount++;
       }
@@ -137,13 +160,22 @@ export class SimQueue {
     up.rx.submit(upCount);
   }
 
-  private write(addr: number, source: number, meter: number, arrivedNs: number): void {
+  /** The header of the source's next packet: its 5-tuples take turns. */
+  private takeHeader(source: number): number {
+    const { first } = this.headers;
+    const header = this.nextHeader[source]!;
+    this.nextHeader[source] = header + 1 === first[source + 1]! ? first[source]! : header + 1;
+    return header;
+  }
+
+  private write(addr: number, header: number, flow: number, arrivedNs: number): void {
     const words = this.slotWords;
-    const headers = this.headers;
+    const headers = this.headers.words;
     const to = addr >> 2;
-    const from = source << HEADER_STRIDE_SHIFT;
+    const from = header << HEADER_STRIDE_SHIFT;
     for (let i = 0; i < Slot.HEADER_WORDS; i++) words[to + i] = headers[from + i]!;
-    words[to + Slot.METER] = meter;
+    words[to + Slot.FLOW] = flow;
+    words[to + Slot.HEADER] = header;
     this.slotDoubles[(addr >> 3) + SlotDouble.ARRIVED_NS] = arrivedNs;
   }
 
@@ -155,10 +187,14 @@ export class SimQueue {
     const room = completion.reserve(count);
     for (let i = 0; i < room; i++) {
       const addr = tx.addrAt(tx.cachedCons + i);
-      const meter = this.slotWords[(addr >> 2) + Slot.METER]!;
+      const flow = this.slotWords[(addr >> 2) + Slot.FLOW]!;
+      const lenBytes = tx.lenAt(tx.cachedCons + i);
       const delayNs = nowNs - this.slotDoubles[(addr >> 3) + SlotDouble.ARRIVED_NS]!;
       completion.write(completion.cachedProd + i, addr);
-      this.meters.sent(meter, tx.lenAt(tx.cachedCons + i), delayNs);
+      this.meters.sent(flow, lenBytes, delayNs);
+      this.sentBytes[this.slotWords[(addr >> 2) + Slot.HEADER]!]! += lenBytes;
+      if ((this.slotBytes[addr + Slot.TRAFFIC_CLASS_BYTE]! & Ecn.MASK) === Ecn.CE)
+        this.meters.markedPackets[flow]! += 1;
     }
     tx.release(room);
     completion.submit(room);
@@ -171,15 +207,29 @@ export class SimQueue {
     return countFrames(this.inside).total + countFrames(this.outside).total;
   }
 
-  /** Adds the packets that wait in the RX rings to `packets`, by meter. */
+  /** Adds the packets that wait in the RX rings to `packets`, by flow. */
   countReceived(packets: Float64Array): void {
     for (const { rings } of [this.inside, this.outside]) {
       const count = rings.rx.peek(RING_SIZE);
       for (let i = 0; i < count; i++) {
         const addr = rings.rx.addrAt(rings.rx.cachedCons + i);
-        packets[this.slotWords[(addr >> 2) + Slot.METER]!]! += 1;
+        packets[this.slotWords[(addr >> 2) + Slot.FLOW]!]! += 1;
       }
     }
+  }
+
+  /** Adds the bytes that left of each 5-tuple to `tuples`, by flow. */
+  countTuples(tuples: readonly TupleSums[]): void {
+    const { first } = this.headers;
+    this.arrivals.flowOf.forEach((flow, source) => {
+      const sums = tuples[flow]!;
+      for (let header = first[source]!; header < first[source + 1]!; header++) {
+        const bytes = this.sentBytes[header]!;
+        sums.count += 1;
+        sums.bytes += bytes;
+        sums.squares += bytes * bytes;
+      }
+    });
   }
 }
 
@@ -190,7 +240,7 @@ function framesFor({ scenario, limitPackets }: SimQueueOptions, flowOf: Int32Arr
     const { classId, direction } = scenario.flows[flow]!;
     limits.set(`${direction} ${classId}`, limitPackets.get(classId)!);
   }
-  let wanted = 4 * RING_SIZE;
+  let wanted = FRAMES_MIN;
   for (const limit of limits.values()) wanted += limit;
-  return Math.min(FRAMES_MAX, wanted);
+  return Math.min(FRAMES_MAX, Math.max(FRAMES_MIN, Math.floor(ALL_FRAMES_MAX / scenario.queues)), wanted);
 }

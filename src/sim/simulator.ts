@@ -6,10 +6,12 @@
  * would, and they see each other's shared words as they were at that time; and since the order depends on the
  * scenario alone, so does the result.
  */
+import type { ClassTree } from '../../classes/model.js';
+import { queueSpecOf } from '../../classes/queue.js';
 import { Publisher } from '../control/publisher.js';
 import { createSharedShaper, EpochQueue, type SharedShaper } from '../shm/shared-shaper.js';
 import { checkConservation } from './conservation.js';
-import { withSimulatedMatches } from './frames.js';
+import { Subscribers, withSimulatedMatches } from './frames.js';
 import { Meters } from './meters.js';
 import { compileResult } from './outcome.js';
 import type { SimResult } from './result.js';
@@ -43,7 +45,7 @@ class Simulation {
   private readonly publisher: Publisher;
   private readonly shared: SharedShaper;
   private readonly classNumbers = new Map<string, number>();
-  private readonly meterOfFlow: Int32Array;
+  private readonly subscribers: Subscribers;
   private readonly meters: Meters;
   private readonly queues: SimQueue[] = [];
   private readonly endNs: number;
@@ -57,8 +59,9 @@ class Simulation {
 
   constructor(scenario: Scenario) {
     this.scenario = scenario;
-    this.meterOfFlow = this.numberFlows();
-    this.meters = new Meters(this.classNumbers.size * 2);
+    const meterOfFlow = this.numberFlows();
+    this.meters = new Meters(meterOfFlow, this.classNumbers.size * 2);
+    this.subscribers = new Subscribers(scenario.flows, this.classNumbers);
     this.endNs = ORIGIN_NS + scenario.seconds * NS_PER_SECOND;
     this.stepNs = STEP_NS * Math.max(1, scenario.queues / QUEUES_AT_FULL_PACE);
     this.windowNs = scenario.windowMs * 1e6;
@@ -72,12 +75,12 @@ class Simulation {
         for (const source of sources) source.push(epoch);
       },
     });
-    this.publisher.publish(withSimulatedMatches(scenario.tree, this.classNumbers), ORIGIN_NS);
-    const { shared, classNumbers, meterOfFlow, meters } = this;
+    this.publish(scenario.tree, ORIGIN_NS);
+    const { shared, classNumbers, subscribers, meters } = this;
     const limitPackets = leafLimits(scenario);
     for (let queue = 0; queue < scenario.queues; queue++) {
       const options = { queue, scenario, shared, source: sources[queue]!, classNumbers, limitPackets };
-      this.queues.push(new SimQueue({ ...options, meterOfFlow, meters, originNs: ORIGIN_NS }));
+      this.queues.push(new SimQueue({ ...options, subscribers, meters, originNs: ORIGIN_NS }));
     }
   }
 
@@ -109,7 +112,11 @@ class Simulation {
 
   result(): SimResult {
     checkConservation(this.queues, this.publisher, this.classNumbers, this.meters);
-    return compileResult(this.scenario, this.classNumbers, this.meters);
+    return compileResult(this.scenario, this.classNumbers, this.meters, this.queues);
+  }
+
+  private publish(tree: ClassTree, atNs: number): void {
+    this.publisher.publish(withSimulatedMatches(tree, this.classNumbers, this.subscribers), atNs);
   }
 
   /** Numbers the classes that have flows and returns each flow's meter: two a class, by direction. */
@@ -161,7 +168,7 @@ class Simulation {
   private publishChange(atNs: number): void {
     const { tree } = this.scenario.changes[this.nextChange]!;
     this.nextChange++;
-    this.publisher.publish(withSimulatedMatches(tree, this.classNumbers), atNs);
+    this.publish(tree, atNs);
     // The control plane wakes sleeping workers, so that all of them take the change over at once.
     this.agenda.clear();
     for (let queue = 0; queue < this.queues.length; queue++) {
@@ -195,8 +202,8 @@ function capacityFor(scenario: Scenario): number {
 function leafLimits(scenario: Scenario): Map<string, number> {
   const limits = new Map<string, number>();
   for (const tree of [scenario.tree, ...scenario.changes.map((change) => change.tree)]) {
-    for (const { id, limitPackets } of tree.classes)
-      limits.set(id, Math.max(limits.get(id) ?? 0, limitPackets));
+    for (const { id, queue } of tree.classes)
+      limits.set(id, Math.max(limits.get(id) ?? 0, queueSpecOf(tree.queue, queue).limitPackets));
   }
   return limits;
 }

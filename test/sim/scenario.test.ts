@@ -116,6 +116,37 @@ const BAD: readonly (readonly [string, unknown, readonly string[]])[] = [
   ],
   ['a spread of nothing', withFlow({ spread: [] }), ['flows[0].spread: the shares add up to 0, not to 1']],
   [
+    'numbers of flows and devices that are out of range',
+    withFlow({ flows: 0, device: 4096, devices: 1.5, dscp: 64, ecn: 1 }),
+    [
+      'flows[0].device: must be a whole number from 0 to 4095, not 4096',
+      'flows[0].devices: must be a whole number from 1 to 4096, not 1.5',
+      'flows[0].flows: must be a whole number from 1 to 60000, not 0',
+      'flows[0].ecn: must be true or false, not 1',
+      'flows[0].dscp: must be a whole number from 0 to 63, not 64',
+    ],
+  ],
+  [
+    'devices behind the last one',
+    withFlow({ device: 4000, devices: 97 }),
+    ['flows[0].devices: must be a whole number from 1 to 96, not 97'],
+  ],
+  [
+    'devices without a flow',
+    withFlow({ flows: 2, devices: 3 }),
+    ['flows[0].devices: 3 devices cannot share 2 flows'],
+  ],
+  [
+    'too many pairs of flows and queues',
+    { ...withFlow({}), queues: 256, flows: [{ ...FLOW, flows: 15_625 }, FLOW] },
+    ['flows: 15626 flows on 256 queues are more than 4000000 pairs'],
+  ],
+  [
+    'frames that would not fill the rings',
+    { ...withFlow({}), frames: 8191 },
+    ['frames: must be a whole number from 8192 to 4194304, not 8191'],
+  ],
+  [
     'bad stalls',
     { ...withFlow({}), stalls: [{ queue: 2, at: -1 }, null] },
     [
@@ -158,6 +189,7 @@ test('fills in what is left out', () => {
     seconds: 5,
     seed: 1,
     windowMs: 100,
+    frames: null,
     flows: [
       {
         classId: 'a',
@@ -168,6 +200,11 @@ test('fills in what is left out', () => {
         stopSeconds: 5,
         shares: [0.25, 0.25, 0.25, 0.25],
         arrival: 'cbr',
+        tuples: 1,
+        firstDevice: 0,
+        devices: 1,
+        ecn: false,
+        dscp: 0,
       },
     ],
     stalls: [],
@@ -183,15 +220,21 @@ test('pads a short spread, and takes one that is rounded as exact', () => {
   assert.ok(Math.abs(sum - 1) < 1e-15);
 });
 
+test('as many flows as devices where only these are given', () => {
+  const { scenario } = readScenario(withFlow({ devices: 3, device: 2, ecn: true, dscp: 46 }));
+  const { tuples, devices, firstDevice, ecn, dscp } = scenario!.flows[0]!;
+  assert.equal([tuples, devices, firstDevice, ecn, dscp], [3, 3, 2, true, 46]);
+});
+
 test('hands on the warnings of the tree', () => {
-  const classes = { version: 1, classes: [{ id: 'a', leaf: 'fq_codel' }] };
+  const classes = { version: 1, classes: [{ id: 'a', match: '10.0.0.5/24' }] };
   const { scenario, problems } = readScenario({ classes, flows: [FLOW] });
   assert.ok(scenario !== null);
   assert.equal(problems, [
     {
       severity: 'warning',
       key: 'classes',
-      message: "class 'a': leaf: this version queues 'fq_codel' as pfifo",
+      message: `class 'a': match: "10.0.0.5/24" has bits set after its length; read as 10.0.0.0/24`,
     },
   ]);
 });

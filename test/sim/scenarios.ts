@@ -28,8 +28,9 @@ export function twoBorrowers(): Document {
   };
 }
 
-export function oneClass(down: Document): Document {
-  return { version: 1, classes: [{ id: 'u', down }] };
+/** One class, with whatever else is said of it. */
+export function oneClass(down: Document, more: Document = {}): Document {
+  return { version: 1, classes: [{ id: 'u', down, ...more }] };
 }
 
 /** Runs a document that must be a valid scenario. */

@@ -1,6 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Counter } from '../../src/dataplane/counters.js';
 import { WeirError } from '../../src/errors.js';
+import { TreeMemory } from '../../src/htb/memory.js';
 import { checkConservation } from '../../src/sim/conservation.js';
 import { Meters } from '../../src/sim/meters.js';
 import { type Document, down, near, oneClass, run, twoBorrowers } from './scenarios.js';
@@ -26,7 +28,7 @@ for (const queues of [1, 4]) {
     const result = run({
       queues,
       seconds: 2,
-      classes: oneClass({ rate: '50mbit' }),
+      classes: oneClass({ rate: '50mbit' }, { leaf: 'pfifo' }),
       flows: [{ class: 'u', direction: 'down', offered: '100mbit' }],
     });
     const figures = down(result, 'u');
@@ -144,9 +146,9 @@ test('a change of the classes takes effect at its time, also for a worker that s
 test('a change wakes a worker that would sleep for long', () => {
   const result = run({
     seconds: 1.2,
-    classes: oneClass({ rate: '8kbit', burst: 2000, cburst: 2000 }),
+    classes: oneClass({ rate: '8kbit', burst: 2000, cburst: 2000 }, { leaf: 'pfifo' }),
     flows: [{ class: 'u', direction: 'down', offered: '12mbit', stop: 0.1 }],
-    changes: [{ at: 1, classes: { version: 1, classes: [{ id: 'u' }] } }],
+    changes: [{ at: 1, classes: { version: 1, leaf: 'pfifo', classes: [{ id: 'u' }] } }],
   });
   const figures = down(result, 'u');
   assert.ok(figures.windowsBps[9]! <= 12_000 * 10, 'at most one packet before');
@@ -218,13 +220,13 @@ test('a flow more or less leaves the arrivals of the others alone', () => {
 });
 
 test('books that do not balance are an internal error', () => {
-  const meters = new Meters(2);
-  const memory = { statsOf: () => ({ packets: 0, bytes: 0, drops: 0, backlogPackets: 0 }) };
+  const meters = () => new Meters(Int32Array.of(1), 2);
+  const memory = new TreeMemory({ capacityClasses: 1 } as never, 0);
   const queue = {
     worker: {
       freeFrames: 5,
       queuedPackets: 0,
-      counters: new Float64Array(16),
+      counters: new Float64Array(Counter.COUNT),
       trees: [{ memory }, { memory }],
     },
     frames: 5,
@@ -232,13 +234,25 @@ test('books that do not balance are an internal error', () => {
     countReceived: () => {},
   };
   const publisher = { classes: new Map([['u', { index: 0 }]]) };
-  const check = () => checkConservation([queue] as never, publisher as never, new Map([['u', 0]]), meters);
+  const check = (of = meters()) =>
+    checkConservation([queue] as never, publisher as never, new Map([['u', 0]]), of);
   check();
-  meters.offeredPackets[1] = 1;
-  assert.throws(check, isBroken("class 'u' up: 1 packets offered"));
-  meters.offeredPackets[1] = 0;
+  const offered = meters();
+  offered.offeredPackets[0] = 1;
+  assert.throws(() => check(offered), isBroken("class 'u' up: 1 packets offered"));
+  const sent = meters();
+  sent.offeredPackets[0] = sent.sentPackets[0] = 1;
+  assert.throws(() => check(sent), isBroken("class 'u' up: 1 packets and 0 bytes left, the trees"));
   queue.ringFrames = 1;
   assert.throws(check, isBroken('queue 0 has 5 frames, but 5 free, 0 queued, 1 in rings'));
+  queue.ringFrames = 0;
+  const { counters } = queue.worker;
+  counters[Counter.RX_PACKETS] = 6;
+  counters[Counter.DROP_QUEUE] = 1;
+  counters[Counter.DROP_CODEL] = 2;
+  assert.throws(check, isBroken('queue 0 took 6 packets, but 0 sent, 3 dropped, 0 queued'));
+  counters[Counter.DROP_EVICTED] = 3;
+  check();
 });
 
 function isBroken(message: string): (error: unknown) => boolean {
