@@ -8,6 +8,7 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import type { ClassTree } from '../classes/model.js';
 import { formatIpv4 } from '../classes/prefix.js';
+import type { LeafKind } from '../classes/queue.js';
 import { parseClassTree } from '../classes/validate.js';
 import { Publisher } from '../src/control/publisher.js';
 import { BATCH_MAX } from '../src/dataplane/batch.js';
@@ -42,8 +43,14 @@ export interface CoreResult {
   seconds: number;
   packets: number;
   sentShare: number;
+  /** With fq_codel leaves, the default. */
   nsPerPacket: number;
   mpps: number;
+  /** With pfifo leaves, in turns with the others; and how much more fq_codel takes, turn by turn. */
+  pfifoNsPerPacket: number;
+  leafRatio: number;
+  leafRatioMin: number;
+  leafRatioMax: number;
   gcCount: number;
   /** Per leaf class, direction and worker, by layout: what one class makes resident. */
   bytesPerClass: number;
@@ -65,17 +72,34 @@ const WARM_UP_SHARE = 0.2;
 /** A prime that divides no sensible number of flows. */
 const VISIT_STRIDE = 7_368_787;
 
+/** Turns of each kind of leaf, one after the other: what else the machine does meets both. */
+const TURNS = 5;
+
 /** Runs the benchmark; see `CoreResult` for the units. Throws E_CONSERVATION when a packet or a frame got lost. */
 export function benchCore(options: CoreOptions): Promise<CoreResult> {
   return withGcCount(async (gcCount) => {
-    const rig = new CoreRig(options);
-    rig.visitEveryFlow();
-    rig.run(options.seconds * WARM_UP_SHARE);
+    const fair = new CoreRig(options, 'fq_codel');
+    const fifo = new CoreRig(options, 'pfifo');
+    for (const rig of [fair, fifo]) {
+      rig.visitEveryFlow();
+      rig.run((options.seconds * WARM_UP_SHARE) / 2);
+    }
     await gcCount();
-    const { packets, ns } = rig.run(options.seconds);
+    const sum = { fairNs: 0, fairPackets: 0, fifoNs: 0, fifoPackets: 0 };
+    const ratios: number[] = [];
+    for (let turn = 0; turn < TURNS; turn++) {
+      const ofFair = fair.run(options.seconds / TURNS / 2);
+      const ofFifo = fifo.run(options.seconds / TURNS / 2);
+      sum.fairNs += ofFair.ns;
+      sum.fairPackets += ofFair.packets;
+      sum.fifoNs += ofFifo.ns;
+      sum.fifoPackets += ofFifo.packets;
+      ratios.push(ofFair.ns / ofFair.packets / (ofFifo.ns / ofFifo.packets));
+    }
     const gcs = await gcCount();
-    rig.checkConservation();
-    const nsPerPacket = ns / packets;
+    for (const rig of [fair, fifo]) rig.checkConservation();
+    ratios.sort((a, b) => a - b);
+    const nsPerPacket = sum.fairNs / sum.fairPackets;
     return {
       bench: 'core',
       classes: options.classes,
@@ -84,12 +108,16 @@ export function benchCore(options: CoreOptions): Promise<CoreResult> {
       queues: options.queues,
       seed: options.seed,
       seconds: options.seconds,
-      packets,
-      sentShare: round(rig.sentShare, 4),
+      packets: sum.fairPackets,
+      sentShare: round(fair.sentShare, 4),
       nsPerPacket: round(nsPerPacket, 2),
       mpps: round(1000 / nsPerPacket, 3),
+      pfifoNsPerPacket: round(sum.fifoNs / sum.fifoPackets, 2),
+      leafRatio: round(ratios[TURNS >> 1]!, 3),
+      leafRatioMin: round(ratios[0]!, 3),
+      leafRatioMax: round(ratios[TURNS - 1]!, 3),
       gcCount: gcs,
-      bytesPerClass: round(rig.bytesPerClass, 1),
+      bytesPerClass: round(fair.bytesPerClass, 1),
     };
   });
 }
@@ -108,9 +136,9 @@ class CoreRig {
   private readonly classes: number;
   private nowNs = 1_000_000;
 
-  constructor(options: CoreOptions) {
+  constructor(options: CoreOptions, leaf: LeafKind) {
     this.classes = options.classes;
-    const tree = treeOf(options);
+    const tree = treeOf(options, leaf);
     this.shared = createSharedShaper(tree.classes.length, options.queues);
     const source = new EpochQueue();
     const publisher = new Publisher(this.shared, {
@@ -197,7 +225,9 @@ class CoreRig {
     const rings = countFrames(this.port).total + countFrames(this.other).total;
     const frames = worker.freeFrames + worker.queuedPackets + rings;
     const { counters } = worker;
-    const accounted = counters[Counter.TX_PACKETS]! + counters[Counter.DROP_QUEUE]! + worker.queuedPackets;
+    const dropped =
+      counters[Counter.DROP_QUEUE]! + counters[Counter.DROP_CODEL]! + counters[Counter.DROP_EVICTED]!;
+    const accounted = counters[Counter.TX_PACKETS]! + dropped + worker.queuedPackets;
     if (
       frames !== this.frames ||
       accounted !== counters[Counter.RX_PACKETS]! ||
@@ -255,7 +285,7 @@ class CoreRig {
 }
 
 /** Three levels: a root, inner classes of up to FAN_OUT leaves, the leaves. Nothing above the leaves limits. */
-function treeOf({ classes, throttled }: CoreOptions): ClassTree {
+function treeOf({ classes, throttled }: CoreOptions, leaf: LeafKind): ClassTree {
   const offeredBps = (OFFERED_PPS / classes) * FRAME_BYTES * 8;
   const inners = Math.ceil(classes / FAN_OUT);
   const wide = OFFERED_PPS * FRAME_BYTES * 8 * 4;
@@ -278,7 +308,7 @@ function treeOf({ classes, throttled }: CoreOptions): ClassTree {
       up: { rate },
     });
   }
-  const { tree, problems } = parseClassTree({ version: 1, classes: list });
+  const { tree, problems } = parseClassTree({ version: 1, leaf, classes: list });
   const first = problems.find(({ severity }) => severity === 'error');
   if (tree === null) throw new WeirError('E_BENCH', `the bench's own tree is wrong: ${first?.message}`);
   return tree;
