@@ -36,7 +36,7 @@ const TREE = {
   ],
 };
 /** Figures that may fall. */
-const GAUGES = /backlog|rateBps|busy|freeFrames|epoch|uptime/;
+const GAUGES = /backlog|rateBps|busy|freeFrames|epoch|uptime|sojourn|flows/;
 
 interface Queue {
   readonly state: string;
