@@ -45,7 +45,7 @@ export const QUEUE_KEYS: readonly QueueKey[] = [
     read: wholeUpTo(LIMIT_MAX_PACKETS),
     write: same,
   },
-  { setting: 'limitBytes', key: 'limitBytes', column: 'limit_bytes', read: readSize, write: writeSize },
+  { setting: 'limitBytes', key: 'limitBytes', column: 'limit_bytes', read: readLimitBytes, write: writeSize },
   { setting: 'targetUs', key: 'target', column: 'codel_target', read: readTime, write: writeTime },
   { setting: 'intervalUs', key: 'interval', column: 'codel_interval', read: readTime, write: writeTime },
   { setting: 'flows', key: 'flows', column: 'flows', read: wholeUpTo(FLOWS_MAX), write: same },
@@ -110,6 +110,10 @@ function wholeUpTo(max: number): QueueKey['read'] {
 function readSize(value: unknown): number | ValueFault {
   const bytes = parseSizeBytes(value);
   return typeof bytes === 'number' ? bytes : new ValueFault(bytes);
+}
+
+function readLimitBytes(value: unknown): number | ValueFault {
+  return readSize(value) === 0 ? 0 : readMemory(value);
 }
 
 function readMemory(value: unknown): number | ValueFault {

@@ -54,8 +54,8 @@ export const INTERVAL_DEFAULT_US = 100_000;
 /** Longer times would leave the range in which wrapping microseconds are compared. */
 export const INTERVAL_MAX_US = 60_000_000;
 export const FLOWS_DEFAULT = 1024;
-/** Twice as many, which a leaf may come to while flows share queues, are counted in 16 bits. */
-export const FLOWS_MAX = 32_768;
+/** A leaf may come to five times as many while flows share queues in all tins, and they are counted in 16 bits. */
+export const FLOWS_MAX = 8192;
 export const MEMORY_DEFAULT_BYTES = 32_000_000;
 /** Less would not hold one packet. */
 export const MEMORY_MIN_BYTES = 2_000;

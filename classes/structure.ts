@@ -6,6 +6,8 @@
  */
 import { type ClassSpec, DEPTH_MAX } from './model.js';
 import type { ProblemList } from './problems.js';
+import { NO_SETTINGS } from './queue.js';
+import { writtenQueue } from './queue-keys.js';
 import { formatRate, quoted } from './units.js';
 
 /** Classes as read; null where the file had something that is not a class, an empty id where it had no usable one. */
@@ -122,13 +124,18 @@ function reportCycle(
   problems.classError(classes[first]!.id, first, 'parent', message);
 }
 
-/** Reports classes with children that match packets: an inner class lends, it holds no packets. */
+/** Reports classes with children that match packets or say how they queue: an inner class lends, it holds no packets. */
 export function checkInnerClasses(classes: ReadClasses, isInner: Uint8Array, problems: ProblemList): void {
   for (let index = 0; index < classes.length; index++) {
     const spec = classes[index];
     if (spec && isInner[index] === 1 && spec.match.length > 0) {
       const message = 'stands at a class with children; only a leaf holds packets';
       problems.classError(spec.id, index, 'match', message);
+    }
+    if (spec && isInner[index] === 1 && spec.queue !== NO_SETTINGS) {
+      const key = Object.keys(writtenQueue(spec.queue))[0]!;
+      const message = 'has no effect at a class with children, and these do not take it over';
+      problems.classWarning(spec.id, index, key, message);
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { DirectionSpec } from '../../classes/model.js';
-import type { QueueSpec } from '../../classes/queue.js';
+import { INTERVAL_MAX_US, type QueueSpec } from '../../classes/queue.js';
 import { CODEL_MTU_BYTES } from '../htb/leaves/codel.js';
 import { BORROW_SHARE } from '../htb/sharing/gate.js';
 import { LeafFlag, Limit, Shape, type SharedTree } from '../shm/tree-layout.js';
@@ -20,6 +20,8 @@ export interface ShapeSpec {
  * mtu with its link-layer header.
  */
 export const OVERDRAFT_BYTES = 1600;
+/** However slow a class is: CoDel's times must fit into wrapping microseconds. */
+const TARGET_MAX_US = INTERVAL_MAX_US / 2;
 /** All workers' tabs on a bucket together are worth at most this much of its rate. */
 const TABS_NS = 100_000;
 /** ... and at most this part of its depth. */
@@ -169,9 +171,13 @@ function writeQueue(row: Float64Array, queue: QueueSpec, ceilBps: number): void 
   row[Shape.LIMIT_PACKETS] = queue.limitPackets;
   row[Shape.LIMIT_BYTES] = queue.limitBytes === 0 ? Number.POSITIVE_INFINITY : queue.limitBytes;
   // Below one packet's time at its ceil a class could never come; the interval keeps its distance, as in sch_cake.
-  const targetUs = Math.max(queue.targetUs, Math.ceil((CODEL_MTU_BYTES * 8e6) / ceilBps));
+  const packetUs = Math.ceil((CODEL_MTU_BYTES * 8e6) / ceilBps);
+  const targetUs = Math.max(queue.targetUs, Math.min(packetUs, TARGET_MAX_US));
   row[Shape.TARGET_US] = targetUs;
-  row[Shape.INTERVAL_US] = Math.max(queue.intervalUs + targetUs - queue.targetUs, 2 * targetUs);
+  row[Shape.INTERVAL_US] = Math.min(
+    Math.max(queue.intervalUs + targetUs - queue.targetUs, 2 * targetUs),
+    INTERVAL_MAX_US,
+  );
   row[Shape.LEAF] =
     (queue.flows << LeafFlag.FLOWS_SHIFT) |
     (queue.kind === 'pfifo' ? 0 : LeafFlag.IS_FAIR) |

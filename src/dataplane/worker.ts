@@ -79,8 +79,6 @@ const REHEARSED_CLASSES = 16_384;
 const REHEARSALS = 2;
 /** When a fill ring has less than its half, and less than this part of all frames, queued packets make room. */
 const LOW_FRAMES_PART = 8;
-/** Packets that one leaf gives up before another may have more than it. */
-const EVICT_BATCH = 32;
 const KEY_SHIFT = KEY_WORDS_SHIFT;
 const IPV4 = KIND_IPV4;
 const IPV6 = KIND_IPV6;
@@ -281,8 +279,13 @@ export class Worker {
     const up = trees[Direction.UP].leaves;
     let wanted = 2 * lowFrames - this.freeCount;
     while (wanted > 0) {
-      const leaves = down.mostPackets() >= up.mostPackets() ? down : up;
-      const evicted = leaves.evict(wanted < EVICT_BATCH ? wanted : EVICT_BATCH);
+      const downMost = down.mostPackets();
+      const upMost = up.mostPackets();
+      const most = downMost > upMost ? downMost : upMost;
+      // Down to half of what the fattest leaf has, whoever has more than that; and so on.
+      const level = most >> 1;
+      let evicted = most === 0 ? 0 : down.evict(level, wanted);
+      if (evicted < wanted && most !== 0) evicted += up.evict(level, wanted - evicted);
       if (evicted === 0) break;
       wanted -= evicted;
     }

@@ -94,6 +94,7 @@ export class ChangeApplier {
 
   #changeLeaf(record: number, setting: ClassSetting): void {
     const modes = this.#tree.modes;
+    const hadPackets = this.#words[record + Field.BACKLOG_PACKETS] !== 0;
     if (this.#movesOrTurns(record, setting)) {
       // Weights and claims are announced along the path to the root; they are withdrawn before it changes.
       this.#tree.registry.unregister(record);
@@ -103,6 +104,8 @@ export class ChangeApplier {
       this.#adopt(record);
     } else this.#setFields(record, setting);
     if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(record);
+    // Another queue may have had no room for any of them.
+    else if (hadPackets) this.#tree.emptied(record);
   }
 
   #changeInner(record: number, setting: ClassSetting): void {

@@ -295,15 +295,18 @@ export class Htb {
     const isEmpty = words[leaf + Field.BACKLOG_PACKETS] === 0;
     if (lender !== leaf) this.#takeTurn(leaf, Field.DEFICIT_BORROW, chargedBytes);
     else if (!isEmpty) this.#takeTurn(leaf, Field.DEFICIT_GREEN, chargedBytes);
-    if (isEmpty) {
-      this.modes.retireLeaf(leaf);
-      this.#backlog.emptied(leaf);
-    }
+    if (isEmpty) this.emptied(leaf);
     this.#charge(leaf, lender, lenBytes, chargedBytes);
     if (!isEmpty) this.modes.settleLeaf(leaf);
     if (this.#isShared) this.#share(leaf, lender, chargedBytes);
     if (isEmpty && (words[leaf + Field.FLAGS]! & Flag.IS_DRAINING) !== 0) this.onDrained(leaf);
     return packet;
+  }
+
+  /** Takes a leaf that has no packets any more out of all lists. */
+  emptied(leaf: number): void {
+    this.modes.retireLeaf(leaf);
+    this.#backlog.emptied(leaf);
   }
 
   /** Pays for a packet from the leaf to the root (htb_charge_class) and lets the modes on the way follow. */

@@ -83,17 +83,18 @@ function ownSojourns(stats: ClassStats): number[] {
 
 /**
  * Adds what one worker's tree memory, in its two views, says of a class to `sum`. For any thread: each number is read
- * whole, and two of them may be a packet apart.
+ * whole, and two of them may be a packet apart. `isInner` as the class was published: the record of one that was let go
+ * does not say so any more.
  */
 export function addClassStats(
   words: Int32Array,
   doubles: Float64Array,
   classIndex: number,
+  isInner: boolean,
   sum: ClassStats,
 ): void {
   const record = TreeMemory.recordOf(classIndex);
   const at = record >> 1;
-  const isInner = (words[record + Field.FLAGS]! & Flag.IS_INNER) !== 0;
   const packets = doubles[at + Field.D_PACKETS]!;
   const borrows = doubles[at + Field.D_BORROWS]!;
   sum.bytes += doubles[at + Field.D_BYTES]!;
@@ -178,7 +179,8 @@ export class TreeMemory {
   /** Counters and backlog of a class. */
   statsOf(classIndex: number): ClassStats {
     const stats = emptyStats();
-    addClassStats(this.words, this.doubles, classIndex, stats);
+    const flags = this.words[TreeMemory.recordOf(classIndex) + Field.FLAGS]!;
+    addClassStats(this.words, this.doubles, classIndex, (flags & Flag.IS_INNER) !== 0, stats);
     return stats;
   }
 

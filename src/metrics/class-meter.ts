@@ -258,7 +258,7 @@ export class ClassMeter implements UsageMeter {
   #addHolding({ metered, sinceEpoch }: Holding, d: 0 | 1, sum: ClassStats): void {
     for (const view of this.#views.values()) {
       if (!this.#isVisible(sinceEpoch, view)) continue;
-      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, sum);
+      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, metered.isInner, sum);
     }
   }
 
@@ -269,7 +269,7 @@ export class ClassMeter implements UsageMeter {
     let queuedPackets = 0;
     for (const d of [0, 1] as const) {
       clearStats(sum);
-      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, sum);
+      addClassStats(view.trees[d].words, view.trees[d].doubles, metered.index, metered.isInner, sum);
       queuedPackets += sum.backlogPackets;
       sum.backlogBytes = sum.backlogPackets = sum.sparseFlows = sum.bulkFlows = 0;
       // Whatever is counted comes with one of these, and most of very many classes have counted nothing.

@@ -29,7 +29,7 @@ export function checkConservation(
       const stats = meters.stats[meter]!;
       for (const { worker } of queues) {
         const { words, doubles } = worker.trees[direction]!.memory;
-        addClassStats(words, doubles, classIndex, stats);
+        addClassStats(words, doubles, classIndex, false, stats);
       }
       meters.backlogPackets[meter] = stats.backlogPackets + meters.total(received, meter);
       checkPackets(meters, meter, `class '${id}' ${direction === 0 ? 'down' : 'up'}`);

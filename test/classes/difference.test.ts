@@ -73,7 +73,7 @@ test('every key of a class is compared', () => {
   const keys: [Record<string, unknown>, string][] = [
     [{ leaf: 'codel' }, 'leaf pfifo → codel'],
     [{ limit: 501 }, 'limit 500 → 501'],
-    [{ limitBytes: 5 }, 'limitBytes 1mb → 5b'],
+    [{ limitBytes: 5000 }, 'limitBytes 1mb → 5000b'],
     [{ up: { rate: '2mbit', ceil: '41mbit' } }, 'up.ceil 40mbit → 41mbit'],
     [{ up: { rate: '2mbit', ceil: '40mbit', quantum: 3000 } }, 'up.quantum 25000b → 3000b'],
     [{ up: { rate: '2mbit', ceil: '40mbit', prio: 1 } }, 'up.prio 0 → 1'],

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { compile } from '../../classes/compile.js';
 import { difference, formatDifference } from '../../classes/difference.js';
 import { writeTreeFile } from '../../classes/formats/tree-export.js';
+import { formatProblem } from '../../classes/model.js';
 import { NO_SETTINGS, queueSpecOf } from '../../classes/queue.js';
 import { QueueTable } from '../../classes/queue-table.js';
 import { readClassTreeText } from '../../classes/tree-file.js';
@@ -28,7 +29,7 @@ test('every key, at a class and at the top', () => {
     limitBytes: '1mb',
     target: '1ms',
     interval: 2000,
-    flows: 32_768,
+    flows: 8192,
     memory: '2000b',
     ecn: false,
     isolate: 'host',
@@ -47,7 +48,7 @@ test('every key, at a class and at the top', () => {
     limitBytes: 2 ** 20,
     targetUs: 1000,
     intervalUs: 2000,
-    flows: 32_768,
+    flows: 8192,
     memoryBytes: 2000,
     ecn: false,
     isolate: 'host',
@@ -75,8 +76,8 @@ test('what cannot be read is told with its class and key, all at once', () => {
     [{ interval: '0ms' }, 'interval: "0ms" is not from 1us to 60s'],
     [{ interval: '61s' }, 'interval: "61s" is not from 1us to 60s'],
     [{ interval: true }, 'interval: must be a time such as "5ms" or a number of microseconds, not true'],
-    [{ flows: 0 }, 'flows: must be a whole number from 1 to 32768, not 0'],
-    [{ flows: '64' }, 'flows: must be a whole number from 1 to 32768, not "64"'],
+    [{ flows: 0 }, 'flows: must be a whole number from 1 to 8192, not 0'],
+    [{ flows: '64' }, 'flows: must be a whole number from 1 to 8192, not "64"'],
     [{ memory: 1999 }, 'memory: 1999 is below 2000 bytes, which would not hold one packet'],
     [{ memory: '5gb' }, 'memory: "5gb" is above the largest size, 2147483647 bytes'],
     [{ ecn: 'yes' }, 'ecn: must be true or false, not "yes"'],
@@ -122,20 +123,20 @@ test('settings that the leaf of the same class has no use for', () => {
   const values = { target: '1ms', interval: '1s', ecn: true, flows: 2, memory: '1mb', isolate: 'dual' };
   const useless = { ...values, diffserv: 'diffserv3' };
   assert.equal(
-    problems({ leaf: 'pfifo', limit: 5, limitBytes: 5, wash: true, ...useless }).sort(),
+    problems({ leaf: 'pfifo', limit: 5, limitBytes: 5000, wash: true, ...useless }).sort(),
     Object.keys(useless)
       .map((key) => `${key}: a pfifo has no use for it`)
       .sort(),
   );
   assert.equal(
-    problems({ leaf: 'codel', limit: 5, limitBytes: 5, wash: true, ...useless }).sort(),
+    problems({ leaf: 'codel', limit: 5, limitBytes: 5000, wash: true, ...useless }).sort(),
     ['diffserv', 'flows', 'isolate', 'memory'].map((key) => `${key}: a codel has no use for it`),
   );
   assert.equal(problems({ leaf: 'fq_codel', ...useless }), []);
   assert.equal(problems({ leaf: 'pfifo' }, useless), []);
   assert.equal(problems(useless, { leaf: 'pfifo' }), []);
   assert.equal(problems({ leaf: 'pfifo', flows: 0 }), [
-    'flows: must be a whole number from 1 to 32768, not 0',
+    'flows: must be a whole number from 1 to 8192, not 0',
   ]);
 });
 
@@ -165,6 +166,18 @@ test('a table has one object for equal settings, whatever their order', () => {
   assert.is(kept.intern(first), first, 'one that is frozen stays the object it is');
 });
 
+test('a class with children is told that what it says of queues has no effect', () => {
+  const classes = [
+    { id: 'site', isolate: 'dual', wash: true, down: { rate: '10mbit' } },
+    { id: 'u', parent: 'site', limitBytes: '1500b', down: { rate: '1mbit' } },
+  ];
+  const { problems } = parseClassTree({ version: 1, classes });
+  assert.equal(problems.map(formatProblem).sort(), [
+    "class 'site': isolate: has no effect at a class with children, and these do not take it over",
+    `class 'u': limitBytes: "1500b" is below 2000 bytes, which would not hold one packet`,
+  ]);
+});
+
 test('random settings through tree files', () => {
   const random = seededRandom('queues through files');
   for (let round = 0; round < 200; round++) {
@@ -175,7 +188,8 @@ test('random settings through tree files', () => {
       classes: Array.from({ length: 4 }, (_, i) => ({
         id: `c${i}`,
         ...(i > 1 ? { parent: 'c0' } : {}),
-        ...randomQueue(random),
+        // What a class with children says of its queue has no effect, and a warning.
+        ...(i > 0 ? randomQueue(random) : {}),
       })),
     });
     for (const format of ['json', 'yaml'] as const) {
@@ -245,7 +259,7 @@ test('what is wrong in a row is told with its row and column', () => {
     },
     'error: settings: link_layer: "dsl" is not a link layer; known are ethernet, atm and ptm',
     'error: settings: codel_target: 0 is not from 1us to 60s',
-    'error: settings: flows: must be a whole number from 1 to 32768, not 1.5',
+    'error: settings: flows: must be a whole number from 1 to 8192, not 1.5',
     'error: settings: ecn: must be true or false, not 2',
     "error: plans row 'gold': flows: a codel has no use for it",
     `error: plans row 'gold': memory: "1x" has the unknown unit "x"`,

@@ -12,7 +12,7 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   limitBytes: [0, 3000, '1mb'],
   target: [1, '5ms', '100us', 5000, '0.02s'],
   interval: ['100ms', '1s', 100_001, 60_000_000],
-  flows: [1, 3, 1024, 32_768],
+  flows: [1, 3, 1024, 8192],
   memory: [2000, '4mb', 32_000_000, 2 ** 31 - 1],
   ecn: [true, false],
   isolate: ISOLATIONS,

@@ -1,6 +1,7 @@
 /** What a worker does with its leaves' queues: frames that run low, queues that are exchanged, marks that are washed. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parseClassTree } from '../../classes/validate.js';
 import { Counter } from '../../src/dataplane/counters.js';
 import { Direction } from '../../src/shm/tree-layout.js';
 import { type SentFrame, WorkerRig } from './worker-rig.js';
@@ -131,6 +132,60 @@ test('a smaller limit of the new queue drops the rest, counted, and never the la
   rig.publish(treeWith({ leaf: 'pfifo', limit: 1 }));
   assert.is(rig.worker.queuedPackets, 1);
   assert.is(rig.statsOf('fat', Direction.DOWN).drops, before - 1);
+  rig.checkConservation();
+});
+
+test('a new queue that has no room for any packet leaves an idle class, and its neighbours send', () => {
+  const rig = new WorkerRig(treeWith({ leaf: 'fq_codel' }));
+  for (let i = 0; i < 50; i++) rig.receive(i, 1400, flow(FAT));
+  rig.step(MS);
+  const held = rig.worker.queuedPackets;
+  // No file may say so, but what is published must not be able to stop a worker.
+  const { tree } = parseClassTree({ version: 1, ...treeWith({ leaf: 'pfifo' }) });
+  const classes = tree!.classes.map((spec) =>
+    spec.id === 'fat' ? { ...spec, queue: { leaf: 'pfifo' as const, limitBytes: 1000 } } : spec,
+  );
+  rig.publisher.publish({ ...tree!, classes }, rig.nowNs);
+  rig.step(MS);
+  const { drops, backlogPackets, backlogBytes } = rig.statsOf('fat', Direction.DOWN);
+  assert.equal([backlogPackets, backlogBytes], [0, 0]);
+  assert.ok(drops >= held - 1, `${drops} of ${held}`);
+  for (let i = 0; i < 100; i++) rig.receive(i, 200, flow(THIN));
+  assert.is(rig.run(200 * MS, MS).length, 100);
+  rig.checkConservation();
+  // And it works again with a queue that has room.
+  rig.publish(treeWith({ leaf: 'fq_codel' }));
+  for (let i = 0; i < 10; i++) rig.receive(i, 1000, flow(FAT));
+  assert.is(rig.run(2_000 * MS, MS).length, 10);
+  rig.checkConservation();
+});
+
+test('frames that hundreds of classes hold together are given up by the fatter half first, in few looks', () => {
+  const USERS = 600;
+  const address = (i: number): string => `10.1.${i >> 8}.${i & 255}`;
+  const classes = Array.from({ length: USERS }, (_, i) => ({
+    id: `u${i}`,
+    match: address(i),
+    limit: 1000,
+    down: { rate: '8kbit' },
+  }));
+  const rig = new WorkerRig({ classes }, { frames: 4096, ringSize: 256, capacityClasses: USERS + 1 });
+  let next = 0;
+  for (let round = 0; round < 40; round++) {
+    // Every third has three times as many.
+    for (let i = 0; i < 250; i++, next++) {
+      const user = round % 2 === 0 ? (next * 3) % USERS : next % USERS;
+      rig.receive(next, 300, flow(address(user), 1000 + (next % 7)));
+    }
+    rig.step(MS);
+  }
+  const backlogs = classes.map(({ id }) => rig.statsOf(id, Direction.DOWN).backlogPackets);
+  assert.ok(rig.counter(Counter.DROP_EVICTED) > 5000);
+  assert.ok(Math.min(...backlogs) >= 1, 'nobody has lost everything');
+  assert.ok(
+    Math.max(...backlogs) <= 4 * (rig.worker.queuedPackets / USERS),
+    `${Math.max(...backlogs)} at most`,
+  );
   rig.checkConservation();
 });
 

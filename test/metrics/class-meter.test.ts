@@ -203,6 +203,24 @@ test('an inner class has no sojourns, and its packets are none that passed when 
   assert.is(world.down('u').packets, 10_009);
 });
 
+test('what an inner class lent is no drop when its worker has let it go', () => {
+  const world = new World();
+  const worker = world.worker(0);
+  const inner = world.arrive('u', 1, 1, true);
+  worker.countInner(1, 10);
+  const { words, doubles } = worker.trees[0];
+  const record = TreeMemory.recordOf(1);
+  // Lends stand where a leaf counts what CoDel has dropped.
+  doubles[(record >> 1) + Field.D_LENDS] = 7;
+  words[record + Field.LEDGER_PACKETS] = 9;
+  world.meter.onDeparture(inner);
+  world.arrive('u', 2, 2);
+  words[record + Field.FLAGS] = 0;
+  world.meter.onRelease(inner);
+  const { lends, drops, dropsBy, backlogBytes } = world.down('u');
+  assert.equal([lends, drops, dropsBy, backlogBytes], [7, 0, { limit: 0, codel: 0, evicted: 0 }, 0]);
+});
+
 test('a bucket counts on beyond 2^32', () => {
   const world = new World();
   world.arrive('u', 0, 1);

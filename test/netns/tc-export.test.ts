@@ -346,7 +346,7 @@ const QUEUES: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ leaf: 'pfifo', limit: 7 }, 'limit 7p'],
   [{ leaf: 'pfifo', limitBytes: 3000 }, 'limit 3000b'],
   [{ leaf: 'codel', target: '7ms', interval: '70ms', ecn: true }, 'limit 1000p target 7ms interval 70ms ecn'],
-  [{ flows: 32_768, memory: '1mb' }, 'limit 10240p flows 32768'],
+  [{ flows: 8192, memory: '1mb' }, 'limit 10240p flows 8192'],
   [
     { leaf: 'fq_codel', limit: 1_000_000, interval: '60s', ecn: false, memory: 2 ** 31 - 1 },
     'limit 1000000p flows 1024',

@@ -106,15 +106,18 @@ limits('the last packet stays', () => {
   assert.equal(drain(fq, 1), [101]);
 });
 
-limits('evicts from the flow with the most packets', () => {
-  const fq = new FqReference();
-  fill(fq, 1, 4, 1000);
-  fill(fq, 2, 3, 1400);
-  assert.is(fq.evict(3), 3);
-  assert.equal(tagsOf(fq.takeEvents()), [100, 101, 102]);
-  assert.is(fq.evict(9), 3);
-  assert.is(fq.backlogPackets, 1);
-});
+limits(
+  'evicts half of the flow with the most packets, then of all that have as many as are left there',
+  () => {
+    const fq = new FqReference();
+    fill(fq, 1, 4, 1000);
+    fill(fq, 2, 3, 1400);
+    assert.is(fq.evict(3), 3);
+    assert.equal(tagsOf(fq.takeEvents()), [100, 101, 200]);
+    assert.is(fq.evict(9), 3);
+    assert.is(fq.backlogPackets, 1);
+  },
+);
 
 limits.run();
 

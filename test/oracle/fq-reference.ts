@@ -149,20 +149,14 @@ export class FqReference {
   /** Drops from the head of the flow with the most packets, but never the leaf's last packet; returns how many. */
   evict(count: number): number {
     this.#chosen = null;
-    const flow = this.#fattest((one) => one.packets.length);
     let dropped = 0;
-    for (; dropped < count && flow.packets.length > 0 && this.backlogPackets > 1; dropped++)
-      this.#dropHead(flow, 'evicted');
+    while (dropped < count && this.backlogPackets > 1) {
+      const level = Math.floor(Math.max(...this.#flows().map(({ packets }) => packets.length)) / 2);
+      for (const flow of this.#flows())
+        for (; dropped < count && flow.packets.length > level && this.backlogPackets > 1; dropped++)
+          this.#dropHead(flow, 'evicted');
+    }
     return dropped;
-  }
-
-  /** Takes out a packet, unjudged, if it is the first of some flow. */
-  takeOut(tag: number): boolean {
-    this.#chosen = null;
-    const flow = this.#flows().find(({ packets }) => packets[0]?.tag === tag);
-    flow?.packets.shift();
-    if (this.backlogPackets === 0) this.#forget();
-    return flow !== undefined;
   }
 
   #flows(): Flow[] {
@@ -253,7 +247,8 @@ export class FqReference {
   #sourceOf(flow: Flow): CodelSource<Waiting> {
     return {
       take: () => flow.packets.shift() ?? null,
-      waitingBytes: () => this.backlogBytes,
+      // In a tin only what waits there is a queue of its own.
+      waitingBytes: () => (this.#tins.length > 1 && !isQueued(flow.tin) ? 0 : this.backlogBytes),
       drop: ({ tag }) => this.#events.push({ what: 'codel', tag }),
       mark: (packet) => {
         if (!this.#settings.ecn || !packet.canMark) return false;
@@ -269,17 +264,28 @@ export class FqReference {
     return this.backlogPackets > limitPackets || this.backlogBytes > limitBytes;
   }
 
-  /** Half of the fattest flow, or 64 packets; fq_codel_drop. The leaf's last packet stays. */
+  /**
+   * Half of the fattest flow, or 64 packets (fq_codel_drop); where that is less than a sixteenth of the leaf's flows, those
+   * with more than half as much as the fattest lose theirs as well. The leaf's last packet stays.
+   */
   #dropFromFattest(): void {
-    const flow = this.#fattest(bytesOf);
-    const enough = Math.floor(bytesOf(flow) / 2);
-    let droppedBytes = 0;
+    const wanted = Math.min(DROP_BATCH, this.#flows().length >> 4);
+    const fattest = this.#fattest(bytesOf);
+    const enough = Math.ceil(bytesOf(fattest) / 2);
+    let dropped = this.#dropTo(fattest, enough, DROP_BATCH);
+    for (const flow of this.#flows())
+      if (dropped < wanted && bytesOf(flow) > enough) dropped += this.#dropTo(flow, enough, wanted - dropped);
+  }
+
+  #dropTo(flow: Flow, bytes: number, count: number): number {
     let dropped = 0;
-    do {
-      droppedBytes += this.#dropHead(flow, 'limit');
+    while (dropped < count && flow.packets.length > 0 && this.backlogPackets > 1) {
+      if (dropped > 0 && bytesOf(flow) <= bytes) break;
+      this.#dropHead(flow, 'limit');
       dropped++;
-    } while (dropped < DROP_BATCH && droppedBytes < enough && this.backlogPackets > 1);
+    }
     flow.codel.count += dropped;
+    return dropped;
   }
 
   #fattest(sizeOf: (flow: Flow) => number): Flow {

@@ -17,7 +17,6 @@ export const enum Device {
   BULK_FLOWS = 4,
 }
 
-const DEVICES_PER_FRAME = 2;
 const LEAF_FACTOR = 0xc2b2ae35 | 0;
 
 export class DevicePool {
@@ -28,8 +27,8 @@ export class DevicePool {
   #top: number = Device.STRIDE;
 
   /** As many as there are flows: each may be another device's. */
-  constructor(capacityPackets: number) {
-    this.words = alignedInt32((capacityPackets * DEVICES_PER_FRAME + 1) << Device.SHIFT);
+  constructor(capacityPackets: number, capacityFlows: number) {
+    this.words = alignedInt32((capacityFlows + 1) << Device.SHIFT);
     const slotBits = Math.max(4, Math.ceil(Math.log2(capacityPackets)));
     this.#slots = new Int32Array(2 ** slotBits);
     this.#slotShift = 32 - slotBits;

@@ -59,8 +59,11 @@ export const enum FlowFlag {
   IS_BULK = 8,
 }
 
-/** Flow queues for each frame: every frame may be alone in one, and emptied ones stay for up to a round. */
-const FLOWS_PER_FRAME = 2;
+/**
+ * Flow queues for each frame. Every frame may be alone in one, and emptied ones stay for up to a round: when half of the pool
+ * is in use, leaves give those back that are more than their packets, so the other half is enough for all.
+ */
+const FLOWS_PER_FRAME = 6;
 const LEAF_FACTOR = 0x85ebca6b | 0;
 const HASH_FACTOR = 0x9e3779b1 | 0;
 
@@ -83,7 +86,7 @@ export class FlowPool {
     const slotBits = Math.max(4, Math.ceil(Math.log2(capacityPackets)));
     this.#slots = new Int32Array(2 ** slotBits);
     this.#slotShift = 32 - slotBits;
-    this.devices = new DevicePool(capacityPackets);
+    this.devices = new DevicePool(capacityPackets, this.capacityFlows);
   }
 
   /** A number for a tree that takes flows from here: a worker has two. */
@@ -94,7 +97,7 @@ export class FlowPool {
 
   /** Whether flows without packets should go rather than stay for the rest of the round. */
   get isScarce(): boolean {
-    return this.used > this.capacityFlows - (this.capacityFlows >> 2);
+    return this.used > this.capacityFlows >> 1;
   }
 
   /** The flow of a leaf with a hash; 0 when there is none. `leaf` is as in `Flow.LEAF`. */

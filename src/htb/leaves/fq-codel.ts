@@ -15,28 +15,24 @@ import { LeafFlag, Shape } from '../../shm/tree-layout.js';
 import { Field } from '../layout.js';
 import type { TreeMemory } from '../memory.js';
 import { Packet, type PacketPool } from '../packet-pool.js';
-import { beginDropping, controlLaw, isOverTarget } from './codel.js';
-import { Device } from './device-pool.js';
+import { beginDropping, CODEL_MTU_BYTES, controlLaw, isOverTarget } from './codel.js';
 import type { DropList } from './drop-list.js';
-import { append, firstOf, removeFirst } from './flow-list.js';
-import { Flow, FlowFlag, type FlowPool } from './flow-pool.js';
+import { FairFlows } from './fair-flows.js';
+import { firstOf } from './flow-list.js';
+import { Flow, FlowFlag } from './flow-pool.js';
 import { DropCause, type LeafQueue } from './leaf-queue.js';
 import type { QueuedFrames } from './queued-frames.js';
 import { countSojourn } from './sojourn.js';
-import { Tin, TinPool, tinOf } from './tins.js';
+import { Tin, type TinPool, thresholdShift, tinOf } from './tins.js';
 
-/** One full frame, as sch_fq_codel's quantum on Ethernet. */
-const QUANTUM_BYTES = 1514;
-/** How many packets a leaf over its limit drops at once, so that the search for the fattest flow is shared among them. */
+/** How many packets a leaf over its limit drops at once, so that the search for the fattest flows is shared among them. */
 const DROP_BATCH = 64;
+/** As a shift: of how many flows are looked at for one packet that is dropped. */
+const FLOWS_PER_DROP_SHIFT = 4;
+/** The next drop is a fraction of a microsecond away then; and a count that went on would wrap. */
+const COUNT_MAX = 1 << 24;
 const IS_SORTED = LeafFlag.DIFFSERV3 | LeafFlag.DIFFSERV4;
 const IS_SPECIAL = IS_SORTED | LeafFlag.DEVICES_FIRST;
-/** FLOW_COUNTS: sparse flows in the lower half, bulk ones in the upper. */
-const SPARSE_MASK = 0xffff;
-const BULK_SHIFT = 16;
-const BULK_ONE = 1 << BULK_SHIFT;
-/** Every so many bulk flows of a leaf, as a shift, make a round longer by a quantum. */
-const MULTIPLE_SHIFT = 6;
 
 export class FqCodel implements LeafQueue {
   readonly #words: Int32Array;
@@ -47,13 +43,10 @@ export class FqCodel implements LeafQueue {
   readonly #sojournBase: number;
   readonly #packets: Int32Array;
   readonly #drops: DropList;
-  readonly #pool: FlowPool;
   readonly #flows: Int32Array;
-  readonly #devices: Int32Array;
+  readonly #fair: FairFlows;
   readonly #tins: TinPool;
   readonly #frames: QueuedFrames;
-  /** The tree's number in the pool of flows. */
-  readonly #tree: number;
   /** The leaf that was looked at last in this step, its flow and the tin of that; 0 when that holds no longer. */
   #peekedLeaf = 0;
   #peekedFlow = 0;
@@ -70,12 +63,10 @@ export class FqCodel implements LeafQueue {
     this.#sojournBase = memory.sojournBase;
     this.#packets = pool.words;
     this.#drops = pool.drops;
-    this.#pool = pool.flows;
     this.#flows = pool.flows.words;
-    this.#devices = pool.flows.devices.words;
-    this.#tins = new TinPool(pool.capacityPackets);
+    this.#fair = new FairFlows(memory, pool);
+    this.#tins = this.#fair.tins;
     this.#frames = frames;
-    this.#tree = pool.flows.addTree();
   }
 
   beginStep(): void {
@@ -99,7 +90,7 @@ export class FqCodel implements LeafQueue {
     const hash = (leafFlags & LeafFlag.BY_DEVICE) !== 0 ? deviceHash : flowHash;
     const flow =
       (leafFlags & IS_SPECIAL) === 0
-        ? this.#flowOf(record, hash, words, record + Field.HEAD_PACKET, 0, 0)
+        ? this.#fair.of(record, hash, words, record + Field.HEAD_PACKET, 0, 0)
         : this.#sort(record, packet, hash, leafFlags, deviceHash);
     if (flow === 0) return false;
     if (flows[flow + Flow.HEAD] === 0) flows[flow + Flow.HEAD] = packet + 1;
@@ -141,28 +132,57 @@ export class FqCodel implements LeafQueue {
       const leafFlags = this.#shapes[words[record + Field.SHAPE]! + Shape.LEAF]! | 0;
       this.#tins.charge(words[record + Field.HEAD_PACKET]!, this.#peekedTin, lenBytes, leafFlags);
     }
-    if (words[record + Field.BACKLOG_PACKETS] === 0) this.#forget(record);
+    if (words[record + Field.BACKLOG_PACKETS] === 0) this.#fair.forget(record);
     return packet;
   }
 
   evict(record: number, count: number): number {
     this.#peekedLeaf = 0;
-    const flow = this.#fattest(record, Flow.BACKLOG_PACKETS);
+    const { gathered } = this.#fair;
+    const flows = this.#flows;
+    const known = this.#fair.gather(record);
     let evicted = 0;
-    while (evicted < count && this.#mayDropFrom(record, flow)) {
-      this.#drop(record, flow, DropCause.EVICTED);
-      evicted++;
+    while (evicted < count && this.#words[record + Field.BACKLOG_PACKETS]! > 1) {
+      // Down to half of the fattest one, those that have as much as it first; and so on.
+      const level = flows[this.#fattestOf(known, Flow.BACKLOG_PACKETS) + Flow.BACKLOG_PACKETS]! >> 1;
+      for (let i = 0; i < known && evicted < count; i++) {
+        const flow = gathered[i]!;
+        while (
+          evicted < count &&
+          flows[flow + Flow.BACKLOG_PACKETS]! > level &&
+          this.#mayDropFrom(record, flow)
+        ) {
+          this.#drop(record, flow, DropCause.EVICTED);
+          evicted++;
+        }
+      }
     }
     this.#doubles[(record >> 1) + Field.D_EVICTED]! += evicted;
+    this.#fair.tidy(record);
     return evicted;
   }
 
   takeOut(record: number): number {
+    const words = this.#words;
     this.#peekedLeaf = 0;
-    const flow = this.#fattest(record, Flow.BACKLOG_PACKETS);
-    const packet = this.#takeHead(record, flow);
-    if (this.#words[record + Field.BACKLOG_PACKETS] === 0) this.#forget(record);
-    return packet;
+    for (;;) {
+      let lists = words;
+      let at = record + Field.HEAD_PACKET;
+      const block = words[at]!;
+      if (block > 0) {
+        lists = this.#tins.words;
+        at = this.#tins.choose(block) + Tin.NEW_FLOWS;
+      }
+      const isNew = lists[at] !== 0;
+      const flow = firstOf(this.#flows, lists, isNew ? at : at + 1);
+      if (this.#flows[flow + Flow.HEAD] === 0) {
+        this.#fair.emptied(record, lists, at, isNew, flow);
+        continue;
+      }
+      const packet = this.#takeHead(record, flow);
+      if (words[record + Field.BACKLOG_PACKETS] === 0) this.#fair.forget(record);
+      return packet;
+    }
   }
 
   // ---- flows --------------------------------------------------------------------------------------------
@@ -173,65 +193,15 @@ export class FqCodel implements LeafQueue {
     const device = (leafFlags & LeafFlag.DEVICES_FIRST) !== 0 ? deviceHash | 1 : 0;
     const dscp = (leafFlags & IS_SORTED) !== 0 ? this.#frames.dscp(packet) : 0;
     if ((leafFlags & IS_SORTED) === 0)
-      return this.#flowOf(record, hash, words, record + Field.HEAD_PACKET, 0, device);
+      return this.#fair.of(record, hash, words, record + Field.HEAD_PACKET, 0, device);
     if (words[record + Field.BACKLOG_PACKETS] === 0) words[record + Field.HEAD_PACKET] = this.#tins.take();
     const block = words[record + Field.HEAD_PACKET]!;
     const place = tinOf(leafFlags, dscp);
     const tin = block + (place << Tin.SHIFT);
-    const flow = this.#flowOf(record, hash, this.#tins.words, tin + Tin.NEW_FLOWS, place, device);
+    const flow = this.#fair.of(record, hash, this.#tins.words, tin + Tin.NEW_FLOWS, place, device);
     if (flow !== 0) this.#tins.entered(block, tin);
-    else if (words[record + Field.BACKLOG_PACKETS] === 0) this.#forget(record);
+    else if (words[record + Field.BACKLOG_PACKETS] === 0) this.#fair.forget(record);
     return flow;
-  }
-
-  /** The flow with a hash, which becomes a new one where there was none. `device` is a hash, or 0. */
-  #flowOf(
-    record: number,
-    hash: number,
-    lists: Int32Array,
-    at: number,
-    place: number,
-    device: number,
-  ): number {
-    const pool = this.#pool;
-    const leaf = record | (place << Flow.TIN_SHIFT) | this.#tree;
-    const most = (this.#shapes[this.#words[record + Field.SHAPE]! + Shape.LEAF]! | 0) >> LeafFlag.FLOWS_SHIFT;
-    const bucket = Math.imul(hash >>> 16, most) >>> 16;
-    if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) {
-      // The last of a list has been loaded, and most leaves have one flow.
-      const last = ~(lists[at + 1]! === 0 ? lists[at]! : lists[at + 1]!);
-      const isIt = this.#flows[last + Flow.HASH] === hash && this.#flows[last + Flow.LEAF] === leaf;
-      let known = isIt ? last : pool.find(leaf, hash);
-      // Who shares goes on sharing while the bucket has packets, or they could be overtaken.
-      if (known === 0) known = pool.find(leaf | Flow.IS_SHARED, bucket);
-      if (known !== 0) {
-        // One that had emptied and waits among the old ones is bulk from now on.
-        if ((this.#flows[known + Flow.FLAGS]! & (FlowFlag.IS_OLD | FlowFlag.IS_BULK)) === FlowFlag.IS_OLD)
-          this.#thicken(record, known);
-        return known;
-      }
-    }
-    const counts = this.#words[record + Field.FLOW_COUNTS]!;
-    const isFull = (counts & SPARSE_MASK) + (counts >>> BULK_SHIFT) >= most - 1;
-    const flow = isFull ? pool.take(leaf | Flow.IS_SHARED, bucket) : pool.take(leaf, hash);
-    if (flow === 0) return 0;
-    if (device !== 0) this.#flows[flow + Flow.DEVICE] = pool.devices.hold(leaf, device);
-    this.#flows[flow + Flow.DEFICIT] = this.#quantumBytes(record, flow);
-    append(this.#flows, lists, at, flow);
-    this.#words[record + Field.FLOW_COUNTS]! += 1;
-    return flow;
-  }
-
-  /**
-   * What a flow may send in a round. A device's bulk flows share one flow's; where these parts become small, all are
-   * multiplied, or a packet would take a thousand rounds.
-   */
-  #quantumBytes(record: number, flow: number): number {
-    const device = this.#flows[flow + Flow.DEVICE]!;
-    if (device === 0) return QUANTUM_BYTES;
-    const multiple = 1 + (this.#words[record + Field.FLOW_COUNTS]! >>> (BULK_SHIFT + MULTIPLE_SHIFT));
-    const bulkFlows = this.#devices[device + Device.BULK_FLOWS]!;
-    return bulkFlows > 1 ? ((QUANTUM_BYTES * multiple) / bulkFlows) | 0 : QUANTUM_BYTES * multiple;
   }
 
   /** The flow whose head packet goes next, after CoDel has dropped what it wants to. The leaf has packets. */
@@ -250,77 +220,16 @@ export class FqCodel implements LeafQueue {
         at = this.#peekedTin + Tin.NEW_FLOWS;
       }
       const isNew = lists[at] !== 0;
-      const list = isNew ? at : at + 1;
-      const flow = firstOf(flows, lists, list);
+      const flow = firstOf(flows, lists, isNew ? at : at + 1);
       if (flows[flow + Flow.DEFICIT]! <= 0) {
-        if (isNew) this.#age(lists, at, flow);
-        else lists[list] = ~flow;
-        if (flows[flow + Flow.HEAD] !== 0 && (flows[flow + Flow.FLAGS]! & FlowFlag.IS_BULK) === 0)
-          this.#thicken(record, flow);
-        flows[flow + Flow.DEFICIT]! += this.#quantumBytes(record, flow);
+        this.#fair.nextRound(record, lists, at, isNew, flow);
         continue;
       }
       if (flows[flow + Flow.HEAD] === 0) {
-        flows[flow + Flow.FLAGS]! &= ~(FlowFlag.IS_ABOVE | FlowFlag.IS_DROPPING);
-        // A new flow that is empty now has a round to wait before it can be new again, or it would go first for ever.
-        if (isNew && lists[at + 1] !== 0 && !this.#pool.isScarce) this.#age(lists, at, flow);
-        else {
-          removeFirst(flows, lists, list);
-          this.#give(record, flow);
-        }
+        this.#fair.emptied(record, lists, at, isNew, flow);
         continue;
       }
       if (this.#isFresh(flow, targetUs) || this.#judge(record, shape, flow)) return flow;
-    }
-  }
-
-  /** Moves the first new flow to the end of the old ones. */
-  #age(lists: Int32Array, at: number, flow: number): void {
-    removeFirst(this.#flows, lists, at);
-    append(this.#flows, lists, at + 1, flow);
-    this.#flows[flow + Flow.FLAGS]! |= FlowFlag.IS_OLD;
-  }
-
-  /** Counts a sparse flow as a bulk one. */
-  #thicken(record: number, flow: number): void {
-    const flows = this.#flows;
-    flows[flow + Flow.FLAGS]! |= FlowFlag.IS_BULK;
-    this.#words[record + Field.FLOW_COUNTS]! += BULK_ONE - 1;
-    const device = flows[flow + Flow.DEVICE]!;
-    if (device !== 0) this.#devices[device + Device.BULK_FLOWS]! += 1;
-  }
-
-  /** Gives back a flow that has left its list. */
-  #give(record: number, flow: number): void {
-    const flows = this.#flows;
-    const isBulk = (flows[flow + Flow.FLAGS]! & FlowFlag.IS_BULK) !== 0;
-    const device = flows[flow + Flow.DEVICE]!;
-    if (isBulk && device !== 0) this.#devices[device + Device.BULK_FLOWS]! -= 1;
-    this.#words[record + Field.FLOW_COUNTS]! -= isBulk ? BULK_ONE : 1;
-    this.#pool.give(flow);
-  }
-
-  /** Gives back all that an empty leaf holds. */
-  #forget(record: number): void {
-    const words = this.#words;
-    const at = record + Field.HEAD_PACKET;
-    // Of a flow's list it is the last one, and of tins the block.
-    const block = words[at]!;
-    if (block > 0) {
-      for (let tin = block; tin < block + Tin.BLOCK_WORDS; tin += Tin.STRIDE)
-        this.#forgetLists(record, this.#tins.words, tin + Tin.NEW_FLOWS);
-      this.#tins.give(block);
-      words[at] = 0;
-    } else this.#forgetLists(record, words, at);
-  }
-
-  #forgetLists(record: number, lists: Int32Array, at: number): void {
-    for (let list = at; list <= at + 1; list++) {
-      while (lists[list] !== 0) {
-        const flow = firstOf(this.#flows, lists, list);
-        removeFirst(this.#flows, lists, list);
-        this.#give(record, flow);
-      }
     }
   }
 
@@ -385,9 +294,26 @@ export class FqCodel implements LeafQueue {
     const at = (head - 1) << Packet.SHIFT;
     const nowUs = this.#nowUs;
     const sojournUs = (nowUs - this.#packets[at + Packet.QUEUED_AT_US]!) | 0;
-    const restBytes = this.#words[record + Field.BACKLOG_BYTES]! - this.#packets[at + Packet.LEN_BYTES]!;
-    const targetUs = this.#shapes[shape + Shape.TARGET_US]! | 0;
-    return isOverTarget(flows, flow, nowUs, sojournUs, restBytes, targetUs, intervalUs);
+    let restBytes = this.#words[record + Field.BACKLOG_BYTES]! - this.#packets[at + Packet.LEN_BYTES]!;
+    let targetUs = this.#shapes[shape + Shape.TARGET_US]! | 0;
+    let patienceUs = intervalUs;
+    if (this.#peekedTin !== 0) {
+      // A tin may be served as slowly as its threshold says, and other tins' packets are no queue of its own.
+      const moreUs = this.#tinTargetUs(record, shape) - targetUs;
+      if (moreUs > 0) {
+        targetUs += moreUs;
+        patienceUs += moreUs;
+      }
+      if (this.#tins.words[this.#peekedTin + Tin.BACKLOG_PACKETS] === 1) restBytes = 0;
+    }
+    return isOverTarget(flows, flow, nowUs, sojournUs, restBytes, targetUs, patienceUs);
+  }
+
+  /** One full packet's time at the threshold of the tin that is looked at. */
+  #tinTargetUs(record: number, shape: number): number {
+    const place = (this.#peekedTin - this.#words[record + Field.HEAD_PACKET]!) >> Tin.SHIFT;
+    const shift = thresholdShift(this.#shapes[shape + Shape.LEAF]! | 0, place);
+    return ((CODEL_MTU_BYTES * this.#shapes[shape + Shape.CEIL_NS_PER_BYTE]! * (1 << shift)) / 1000) | 0;
   }
 
   /** Marks the flow's head instead of dropping it, if the leaf does that and the packet can be marked. */
@@ -406,27 +332,55 @@ export class FqCodel implements LeafQueue {
     this.#doubles[(record >> 1) + Field.D_CODEL_DROPS]! += 1;
   }
 
-  /** Drops from the head of the fattest flow until the leaf is within its limits: a batch of it at a time. */
+  /**
+   * Drops a batch from the head of the fattest flow, as sch_fq_codel: half of it at most. Where a leaf has so many flows that
+   * finding that one costs more than the batch is worth, those with more than half as much lose theirs as well. Until
+   * the leaf is within its limits.
+   */
   #trim(record: number, shape: number): void {
     const words = this.#words;
     const limitPackets = this.#shapes[shape + Shape.LIMIT_PACKETS]!;
     const limitBytes = this.#shapes[shape + Shape.LIMIT_BYTES]!;
+    const { gathered } = this.#fair;
+    const known = this.#fair.gather(record);
+    const wanted = Math.min(DROP_BATCH, known >> FLOWS_PER_DROP_SHIFT);
     do {
-      const flow = this.#fattest(record, Flow.BACKLOG_BYTES);
-      const halfBytes = (this.#flows[flow + Flow.BACKLOG_BYTES]! + 1) >> 1;
-      let dropped = 0;
-      while (dropped < DROP_BATCH && this.#mayDropFrom(record, flow)) {
-        if (dropped > 0 && this.#flows[flow + Flow.BACKLOG_BYTES]! <= halfBytes) break;
-        this.#drop(record, flow, DropCause.LIMIT);
-        dropped++;
-      }
-      if (dropped === 0) return;
-      // As sch_fq_codel: a flow that fills a leaf is to hear more often from CoDel as well.
-      this.#flows[flow + Flow.CODEL_COUNT] = (this.#flows[flow + Flow.CODEL_COUNT]! + dropped) | 0;
+      const fattest = this.#fattestOf(known, Flow.BACKLOG_BYTES);
+      const halfBytes = (this.#flows[fattest + Flow.BACKLOG_BYTES]! + 1) >> 1;
+      let dropped = this.#trimFlow(record, fattest, halfBytes, DROP_BATCH);
+      for (let i = 0; i < known && dropped < wanted; i++)
+        if (this.#flows[gathered[i]! + Flow.BACKLOG_BYTES]! > halfBytes)
+          dropped += this.#trimFlow(record, gathered[i]!, halfBytes, wanted - dropped);
+      if (dropped === 0) break;
     } while (
       words[record + Field.BACKLOG_PACKETS]! > limitPackets ||
       words[record + Field.BACKLOG_BYTES]! > limitBytes
     );
+    this.#fair.tidy(record);
+  }
+
+  /** Drops from one flow until it has no more than `toBytes`, at least one packet and at most `count`. */
+  #trimFlow(record: number, flow: number, toBytes: number, count: number): number {
+    const flows = this.#flows;
+    let dropped = 0;
+    while (dropped < count && this.#mayDropFrom(record, flow)) {
+      if (dropped > 0 && flows[flow + Flow.BACKLOG_BYTES]! <= toBytes) break;
+      this.#drop(record, flow, DropCause.LIMIT);
+      dropped++;
+    }
+    // As sch_fq_codel: a flow that fills a leaf is to hear more often from CoDel as well.
+    flows[flow + Flow.CODEL_COUNT] = Math.min(flows[flow + Flow.CODEL_COUNT]! + dropped, COUNT_MAX);
+    return dropped;
+  }
+
+  /** Of the first `known` gathered flows the one that has the most, by a field of flows. */
+  #fattestOf(known: number, field: number): number {
+    const { gathered } = this.#fair;
+    const flows = this.#flows;
+    let fattest = gathered[0]!;
+    for (let i = 1; i < known; i++)
+      if (flows[gathered[i]! + field]! > flows[fattest + field]!) fattest = gathered[i]!;
+    return fattest;
   }
 
   #mayDropFrom(record: number, flow: number): boolean {
@@ -460,32 +414,5 @@ export class FqCodel implements LeafQueue {
       this.#tins.words[tin + Tin.BACKLOG_PACKETS]! -= 1;
     }
     return packet;
-  }
-
-  /** The flow of a leaf with packets that has the most, by a field of flows. */
-  #fattest(record: number, field: number): number {
-    const words = this.#words;
-    const at = record + Field.HEAD_PACKET;
-    const block = words[at]!;
-    if (block <= 0) return this.#fatterOf(words, at, field, 0);
-    let fattest = 0;
-    for (let tin = block; tin < block + Tin.BLOCK_WORDS; tin += Tin.STRIDE)
-      fattest = this.#fatterOf(this.#tins.words, tin + Tin.NEW_FLOWS, field, fattest);
-    return fattest;
-  }
-
-  #fatterOf(lists: Int32Array, at: number, field: number, than: number): number {
-    const flows = this.#flows;
-    let fattest = than;
-    for (let list = at; list <= at + 1; list++) {
-      if (lists[list] === 0) continue;
-      const last = ~lists[list]!;
-      let flow = last;
-      do {
-        if (flows[flow + field]! > (fattest === 0 ? 0 : flows[fattest + field]!)) fattest = flow;
-        flow = flows[flow + Flow.NEXT]!;
-      } while (flow !== last);
-    }
-    return fattest;
   }
 }

@@ -60,19 +60,29 @@ export class LeafQueues {
 
   /** Packets of the leaf that has the most, 0 where none has more than one. For when frames run low. */
   mostPackets(): number {
-    const leaf = this.overflow.fattest();
-    return leaf === 0 ? 0 : this.#memory.words[leaf + Field.BACKLOG_PACKETS]!;
+    return this.overflow.mostPackets();
   }
 
-  /** Drops up to `count` packets from the head of the fattest flow of the leaf that has the most; returns how many. */
-  evict(count: number): number {
-    const leaf = this.overflow.fattest();
-    return leaf === 0 ? 0 : this.of(leaf).evict(leaf, count);
+  /**
+   * Drops up to `count` packets from leaves that have more than `level`, down to that, from the heads of their fattest flows;
+   * returns how many. A `level` below half of what `mostPackets` said means thinner leaves than the fattest.
+   */
+  evict(level: number, count: number): number {
+    const { words } = this.#memory;
+    let evicted = 0;
+    let place = this.overflow.nextAbove(level, 0);
+    while (place >= 0 && evicted < count) {
+      const leaf = this.overflow.leafAt(place);
+      const wanted = Math.min(words[leaf + Field.BACKLOG_PACKETS]! - level, count - evicted);
+      evicted += this.of(leaf).evict(leaf, wanted);
+      place = this.overflow.nextAbove(level, place + 1);
+    }
+    return evicted;
   }
 
   /**
    * Gives a leaf with packets another shape, whose queue keeps them in another way. They keep their order within a flow and
-   * the time that they have waited; what the new queue has no room for is dropped.
+   * the time that they have waited; what the new queue has no room for is dropped, and that may be all of them.
    */
   requeue(leaf: number, shape: number): void {
     const { words } = this.#memory;

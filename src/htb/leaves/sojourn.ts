@@ -29,7 +29,7 @@ export function sojournBucket(us: number): number {
 /** Counts a packet that leaves: `us` is how long it stayed, and may be a wrapped difference. `base` is the memory's. */
 export function countSojourn(doubles: Float64Array, base: number, record: number, us: number): void {
   // Fibonacci hashing of how many the class has sent: any order of its flows is sampled alike.
-  const sent = doubles[(record >> 1) + Field.D_PACKETS]! | 0;
+  const sent = doubles[(record >> 1) + Field.D_PACKETS]!;
   const isRare = sent >= Sojourn.ALL_BELOW;
   if (isRare && Math.imul(sent, 0x9e3779b1) >>> (32 - Sojourn.SAMPLE_SHIFT) !== 0) return;
   const classIndex = ((record / Field.CLASS_STRIDE) | 0) - 1;

@@ -41,7 +41,7 @@ const AHEAD_MAX_BYTES = 2 ** 20;
 /** Nor need one be known to be further behind: all that counts then is that it is. */
 const BEHIND_MAX_BYTES = 2 ** 24;
 
-/** A tin's threshold is the leaf's rate shifted right by this. */
+/** Of the thresholds, by place. */
 const SHIFTS3 = Uint8Array.of(0, 4, 2, 0);
 const SHIFTS4 = Uint8Array.of(0, 4, 1, 2);
 
@@ -65,6 +65,11 @@ function tableOf(tins: readonly (readonly [number, readonly number[]])[]): Uint8
 /** The place of the tin of a DSCP, by the leaf's flags. */
 export function tinOf(leafFlags: number, dscp: number): number {
   return (leafFlags & LeafFlag.DIFFSERV4) !== 0 ? TINS4[dscp]! : TINS3[dscp]!;
+}
+
+/** A tin's threshold is what the leaf sends, shifted right by this. */
+export function thresholdShift(leafFlags: number, place: number): number {
+  return (leafFlags & LeafFlag.DIFFSERV4) !== 0 ? SHIFTS4[place]! : SHIFTS3[place]!;
 }
 
 export class TinPool {
@@ -122,8 +127,7 @@ export class TinPool {
   /** Accounts for a packet that a tin sends. */
   charge(block: number, tin: number, lenBytes: number, leafFlags: number): void {
     const words = this.words;
-    const shifts = (leafFlags & LeafFlag.DIFFSERV4) !== 0 ? SHIFTS4 : SHIFTS3;
-    const costBytes = lenBytes << shifts[(tin - block) >> Tin.SHIFT]!;
+    const costBytes = lenBytes << thresholdShift(leafFlags, (tin - block) >> Tin.SHIFT);
     const aheadBytes = this.#aheadBytes(block, tin);
     // One behind its threshold is so much less behind; one ahead owes at least this packet from now on.
     if (aheadBytes < 0) {

@@ -65,7 +65,7 @@ test('leaves give everything back when they are empty, also out of turn', () => 
   }
 });
 
-test('eviction drops from the head of the flow with the most packets, and never the last packet', () => {
+test('eviction halves the flow with the most packets before it takes from others, and never the last packet', () => {
   const driver = new LeafDriver([{}]);
   filled(driver, 3, 2);
   driver.enqueue(of(6, 1));
@@ -73,7 +73,7 @@ test('eviction drops from the head of the flow with the most packets, and never 
   assert.is(driver.evict(3), 3);
   assert.equal(
     driver.takeEvents(),
-    [1, 4, 6].map((tag) => ({ what: 'evicted' as const, tag })),
+    [1, 4, 0].map((tag) => ({ what: 'evicted' as const, tag })),
   );
   let evictions = 0;
   while (driver.evict(100) > 0) evictions++;

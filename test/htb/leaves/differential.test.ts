@@ -142,7 +142,6 @@ function wildRun(runSeed: number): void {
     const dice = leaf.backlogPackets === 0 || rng.chance(load) ? 1 : 0.9 * rng.next();
     if (dice === 1) leaf.enqueue(nowUs, packet);
     else if (dice < 0.03) leaf.evict(nowUs, 1 + rng.int(70));
-    else if (dice < 0.06) leaf.takeOut(nowUs);
     else if (dice < 0.25) leaf.peek(nowUs);
     else leaf.dequeue(nowUs);
     leaf.takeEvents();

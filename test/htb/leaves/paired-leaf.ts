@@ -59,12 +59,6 @@ export class PairedLeaf {
     this.#compare(nowUs, `evict ${evicted}`, () => assert.is(evicted, this.#reference.evict(count)));
   }
 
-  takeOut(nowUs: number): number {
-    const tag = this.#driver.takeOut(this.#leaf);
-    this.#compare(nowUs, `take out ${tag}`, () => assert.ok(this.#reference.takeOut(tag)));
-    return tag;
-  }
-
   /** Does with the reference what has been done with the real leaf. Where flows are equally fat, it follows the leaf. */
   #compare(nowUs: number, what: string, act: () => void): void {
     const events = this.#driver.takeEvents(this.#leaf);
