@@ -20,22 +20,17 @@ import { ClassFeed } from '../src/control/class-feed.js';
 import { createLogger } from '../src/control/log.js';
 import { ScratchPostgres, whyNoPostgres } from '../src/lab/scratch-postgres.js';
 import { ClassesRig } from './classes-rig.js';
+import { type BenchDocument, documentOf, type Point, type RigOptions } from './rig/document.js';
+import { type Measured, type Spread, spreadOf } from './rig/rounds.js';
 
-export interface ClassesOptions {
+export interface ClassesOptions extends RigOptions {
   /** Subscribers in the databases. */
   users: number;
   /** Classes in the file. */
   fileClasses: number;
-  runs: number;
   /** Single rows that are changed, for each figure. */
   changes: number;
   seed: number;
-}
-
-export interface Spread {
-  median: number;
-  min: number;
-  max: number;
 }
 
 export interface StoreFigures {
@@ -55,19 +50,18 @@ export interface FileFigures {
   peakRssBytes: number;
 }
 
-export interface ClassesResult {
-  bench: 'classes';
+/** What the document says in fields of its own, for programs that read one figure. */
+export interface ClassesSummary {
   users: number;
   classes: number;
-  runs: number;
   changes: number;
-  seed: number;
   sqlite: StoreFigures;
-  /** Null where PostgreSQL's programs are missing; then `skipped` says so. */
+  /** Null where PostgreSQL's programs are missing; then the document says so. */
   postgres: StoreFigures | null;
   file: FileFigures | null;
-  skipped: string[];
 }
+
+export type ClassesDocument = BenchDocument & ClassesSummary;
 
 /** Commits what another program would. */
 interface Editor {
@@ -85,33 +79,51 @@ const SETTLE_MS = 1500;
 const CHANGE_PLAN =
   "UPDATE subscribers SET plan = CASE plan WHEN '50m-20m' THEN '25m-5m' ELSE '50m-20m' END WHERE id =";
 
-/** Runs the benchmark; `fileClasses` 0 leaves the file out. See the fields for the units. */
-export async function benchClasses(options: ClassesOptions): Promise<ClassesResult> {
+/** `fileClasses` 0 leaves the file out. See the fields for the units. */
+export async function benchClasses(options: ClassesOptions): Promise<ClassesDocument> {
+  const startedMs = Date.now();
+  const { users, runs, changes, seed, fileClasses } = options;
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-classes-'));
-  const skipped: string[] = [];
   try {
-    const sqlite = await ofStore(options, await sqliteEditor(folder));
-    const why = whyNoPostgres();
-    if (why !== null) skipped.push(`postgres: ${why}`);
-    const postgres = why === null ? await ofPostgres(options) : null;
-    const file = options.fileClasses === 0 ? null : await ofFile(options, folder);
-    const { users, runs, changes, seed } = options;
-    const { classes, ...figures } = sqlite;
-    return {
+    const { classes, ...sqlite } = await ofStore(options, await sqliteEditor(folder));
+    const whyNot = whyNoPostgres();
+    const postgres = whyNot === null ? await ofPostgres(options) : null;
+    const file = fileClasses === 0 ? null : await ofFile(options, folder);
+    const columns = [columnOf('SQLite', sqlite, null), columnOf('PostgreSQL', postgres, whyNot)];
+    const points: Point[] = [
+      {
+        name: `${users.toLocaleString('en-US')} subscribers`,
+        parameters: { users, classes },
+        columns,
+        ratios: [],
+      },
+    ];
+    if (file !== null) points.push(filePoint(file));
+    const document = documentOf({
       bench: 'classes',
-      users,
-      classes,
-      runs,
-      changes,
+      measures: 'from a user database or a file to classes in force: the whole, one row, a plan',
+      parameters: { users, fileClasses, changes },
       seed,
-      sqlite: figures,
-      postgres,
-      file,
-      skipped,
-    };
+      runs,
+      points,
+      notes: ['One database after the other; sourceToEpochMs over the runs, the others over the changes.'],
+      startedMs,
+    });
+    return { ...document, users, classes, changes, sqlite, postgres, file };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function columnOf(name: string, figures: StoreFigures | null, missing: string | null): Measured {
+  return { name, missing, perRun: [], figures: { ...figures } };
+}
+
+function filePoint({ classes, ...figures }: FileFigures): Point {
+  const spreads = Object.entries(figures).map(([name, value]) => [name, spreadOf([value])]);
+  const column = { name: 'file', missing: null, perRun: [figures], figures: Object.fromEntries(spreads) };
+  const name = `a file of ${classes.toLocaleString('en-US')} classes`;
+  return { name, parameters: { classes }, columns: [column], ratios: [] };
 }
 
 async function ofPostgres(options: ClassesOptions): Promise<StoreFigures> {
@@ -142,7 +154,7 @@ async function ofStore(options: ClassesOptions, editor: Editor): Promise<StoreFi
     }
     const rowInForceMs = await timeChanges(options, editor, true);
     const planMs = await timeChanges(options, editor, false);
-    return { sourceToEpochMs: spreadOf(whole), rowInForceMs, planMs, classes };
+    return { sourceToEpochMs: spreadOf(whole.map(round)), rowInForceMs, planMs, classes };
   } finally {
     await editor.close();
   }
@@ -189,7 +201,7 @@ async function timeChanges(options: ClassesOptions, editor: Editor, isWatched: b
       // Changes that come one right after the other wait for the control thread to rest.
       await sleep(100 + (change % 10));
     }
-    return spreadOf(times);
+    return spreadOf(times.map(round));
   } finally {
     await feed.stop();
   }
@@ -259,7 +271,7 @@ function within(promise: Promise<void>): Promise<void> {
   return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
 }
 
-function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b).map((value) => Math.round(value * 100) / 100);
-  return { median: sorted[sorted.length >> 1]!, min: sorted[0]!, max: sorted.at(-1)! };
+/** To a hundredth. */
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
 }

@@ -1,324 +1,236 @@
 /**
  * One worker over memory rings: parse, classify, enqueue, dequeue and recycling, with nothing left out and nothing
- * else in the figure. The bench plays the NIC between the timed stretches: it writes frames and rings, then times
- * the steps that carry them through. Time is virtual, so what the classes allow does not depend on how fast the
- * machine is.
+ * else in the figure. Beside it DPDK's rte_sched, of which only enqueue and dequeue are timed.
  */
-
 import { PerformanceObserver } from 'node:perf_hooks';
-import type { ClassTree } from '../classes/model.js';
-import { formatIpv4 } from '../classes/prefix.js';
 import type { LeafKind } from '../classes/queue.js';
-import { parseClassTree } from '../classes/validate.js';
-import { Publisher } from '../src/control/publisher.js';
-import { BATCH_MAX } from '../src/dataplane/batch.js';
-import { Counter } from '../src/dataplane/counters.js';
-import { writeFrame } from '../src/dataplane/frame-builder.js';
-import { Worker } from '../src/dataplane/worker.js';
-import { WeirError } from '../src/errors.js';
-import { countFrames, MemoryPort } from '../src/rings/memory.js';
-import { alignedInt32 } from '../src/shm/aligned.js';
-import { createSharedShaper, EpochQueue, type SharedShaper } from '../src/shm/shared-shaper.js';
-import { Shape, Word } from '../src/shm/tree-layout.js';
+import { CoreRig, DEPTH_USUAL, headersOf, publishTree, type RigSpec } from './core-rig.js';
+import {
+  type BenchDocument,
+  curveOf,
+  documentOf,
+  type Plot,
+  type Point,
+  type RigOptions,
+} from './rig/document.js';
+import { type Column, type Figures, type Measured, measureInTurns, ratioOf } from './rig/rounds.js';
+import { RTE_SCHED, rteSched } from './rig/rte-sched.js';
 
-export interface CoreOptions {
-  /** Leaf classes. */
-  classes: number;
-  /** Share of the classes whose ceil is half of what they are offered; the rest stay below their rate. */
-  throttled: number;
-  flows: number;
-  seconds: number;
+export interface CoreOptions extends RigOptions {
+  /** Leaf classes, a point for each. */
+  readonly classes: readonly number[];
+  /** 1,024 to 1,000,000 classes instead. */
+  readonly curve: boolean;
+  /** Shares of the classes whose ceil is half of what they are offered, a point for each; the rest stay below their rate. */
+  readonly throttled: readonly number[];
+  /** Null for as many as classes. */
+  readonly flows: number | null;
+  /** Measured time of a point. */
+  readonly seconds: number;
   /** Queues that the trees share their rates with; the one that is measured works as if it were one of them. */
-  queues: number;
-  seed: number;
+  readonly queues: number;
+  readonly seed: number;
 }
 
-export interface CoreResult {
-  bench: 'core';
-  classes: number;
-  throttled: number;
-  flows: number;
-  queues: number;
-  seed: number;
-  seconds: number;
-  packets: number;
-  sentShare: number;
+/** What the document says of its first point in fields of its own, for programs that read one figure. */
+export interface CoreSummary {
+  readonly classes: number;
+  readonly throttled: number;
+  readonly flows: number;
+  readonly queues: number;
+  readonly seconds: number;
+  readonly packets: number;
+  readonly sentShare: number;
   /** With fq_codel leaves, the default. */
-  nsPerPacket: number;
-  mpps: number;
-  /** With pfifo leaves, in turns with the others; and how much more fq_codel takes, turn by turn. */
-  pfifoNsPerPacket: number;
-  leafRatio: number;
-  leafRatioMin: number;
-  leafRatioMax: number;
-  gcCount: number;
+  readonly nsPerPacket: number;
+  readonly mpps: number;
+  /** With pfifo leaves; and how much more fq_codel takes, run by run. */
+  readonly pfifoNsPerPacket: number;
+  readonly leafRatio: number;
+  readonly leafRatioMin: number;
+  readonly leafRatioMax: number;
+  readonly gcCount: number;
   /** Per leaf class, direction and worker, by layout: what one class makes resident. */
-  bytesPerClass: number;
+  readonly bytesPerClass: number;
 }
 
-const FRAME_BYTES = 64;
-const SLOT_BYTES = 64;
-/** Frames on their way through rings and steps; what throttled classes hold comes on top. */
-const FRAMES_MOVING = 8192;
-/** Packets a leaf holds: enough for a throttled one always to have the next at hand. */
-const LEAF_LIMIT_PACKETS = 8;
-const RING_SIZE = 2048;
-/** Frames between two clock readings: enough to make reading it free, few enough to stay in the cache. */
-const BURST = 1024;
-/** Virtual packets a second; fixes what each class is offered. */
-const OFFERED_PPS = 10_000_000;
-const FAN_OUT = 1024;
+export type CoreDocument = BenchDocument & CoreSummary;
+
+export const FQ_CODEL = 'weir fq_codel';
+export const PFIFO = 'weir pfifo';
+const LEAVES: readonly { readonly name: string; readonly leaf: LeafKind }[] = [
+  { name: FQ_CODEL, leaf: 'fq_codel' },
+  { name: PFIFO, leaf: 'pfifo' },
+];
+const CURVE_CLASSES = [1024, 4096, 16_384, 65_536, 262_144, 1_000_000];
 const WARM_UP_SHARE = 0.2;
-/** A prime that divides no sensible number of flows. */
-const VISIT_STRIDE = 7_368_787;
+/** Of the clock, where very many classes take long to fill. */
+const SETTLE_SECONDS_MAX = 60;
+const GC_SETTLE_MS = 20;
 
-/** Turns of each kind of leaf, one after the other: what else the machine does meets both. */
-const TURNS = 5;
+export const CORE_NOTES: readonly string[] = [
+  'With half of the classes throttled, sentShare is 0.75 once their queues are full; above that they were not yet.',
+  'weir: everything for a packet that a worker does, from the RX ring to its recycling: parsing, flow table, class, leaf, shaping, TX ring.',
+  'rte_sched: enqueue and dequeue alone; the caller has parsed and classified each packet and names its pipe, and neither is timed.',
+  'rte_sched has five fixed levels (port, subport, pipe, traffic class, queue), pipes in powers of two, and pipes that do not borrow from each other.',
+  'rte_sched keeps rates to a ten-millionth of the port; where leaves are so many that theirs would be less, it cannot throttle them.',
+];
 
-/** Runs the benchmark; see `CoreResult` for the units. Throws E_CONSERVATION when a packet or a frame got lost. */
-export function benchCore(options: CoreOptions): Promise<CoreResult> {
+/** Throws E_CONSERVATION when a packet or a frame got lost. */
+export async function benchCore(options: CoreOptions): Promise<CoreDocument> {
+  const startedMs = Date.now();
+  const { queues, seed, seconds, runs } = options;
+  const classCounts = options.curve ? CURVE_CLASSES : options.classes;
+  const measured: CorePoint[] = [];
+  for (const throttled of options.throttled) {
+    for (const classes of classCounts) {
+      const flows = options.flows ?? classes;
+      measured.push(await measurePoint({ ...options, classes, throttled, flows }));
+    }
+  }
+  const first = measured[0]!;
+  const document = documentOf({
+    bench: 'core',
+    measures: 'time of one worker for a 64-byte packet over memory rings, beside DPDK rte_sched',
+    parameters: { queues, seconds, frameBytes: 64, bytesPerClass: first.bytesPerClass },
+    seed,
+    runs,
+    points: measured.map(({ point }) => point),
+    plots: options.throttled.map((throttled) => costCurve(measured, throttled)),
+    notes: CORE_NOTES,
+    tools: first.tools,
+    startedMs,
+  });
+  return { ...document, ...summaryOf(first, options) };
+}
+
+/** What of the options belongs to one point. */
+export interface PointOptions extends RigOptions {
+  readonly classes: number;
+  readonly throttled: number;
+  readonly flows: number;
+  readonly seconds: number;
+  readonly queues: number;
+  readonly seed: number;
+}
+
+export interface CorePoint {
+  readonly point: Point;
+  readonly bytesPerClass: number;
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+/** One point: both kinds of leaves, rte_sched and what else there is, in turns. */
+export async function measurePoint(
+  options: PointOptions,
+  others: readonly Column[] = [],
+): Promise<CorePoint> {
+  const { classes, throttled, flows, queues, seed, runs, tell } = options;
+  const name = `${classes.toLocaleString('en-US')} classes, ${throttled === 0 ? 'open' : `${throttled} throttled`}`;
+  tell?.(name);
+  const seconds = options.seconds / runs / (LEAVES.length + 1 + others.length);
+  const { column: peer, version } = await rteSched({ classes, throttled, seconds, seed });
+  const usual = { classes, throttled, flows, queues, busyQueues: 1, seed, depth: DEPTH_USUAL };
+  const { columns, rigs } = weirColumns(usual, seconds);
+  const measured = await measureInTurns([...columns, peer, ...others], runs);
+  for (const rig of rigs) rig.checkConservation();
+  const fair = measured[0]!;
+  const ratios = measured
+    .slice(1, LEAVES.length + 1)
+    .map((other) => ratioOf(fair, other, 'nsPerPacket'))
+    .filter((ratio) => ratio !== null);
+  return {
+    point: { name, parameters: { classes, throttled, flows }, columns: measured, ratios },
+    bytesPerClass: round(rigs[0]!.bytesPerClass, 1),
+    tools: version === null ? {} : { [RTE_SCHED]: version },
+  };
+}
+
+function weirColumns(usual: Omit<RigSpec, 'leaf'>, seconds: number): { columns: Column[]; rigs: CoreRig[] } {
+  const headers = headersOf({ ...usual, leaf: 'fq_codel' });
+  const rigs = LEAVES.map(({ leaf }) => {
+    const spec = { ...usual, leaf };
+    const rig = new CoreRig(spec, publishTree(spec), 0, headers);
+    rig.settle(SETTLE_SECONDS_MAX);
+    return rig;
+  });
+  const columns = LEAVES.map(({ name }, i) => ({
+    name,
+    missing: null,
+    measure: () => measureRig(rigs[i]!, seconds),
+  }));
+  return { columns, rigs };
+}
+
+/** Warms up for a fifth of the time, then counts. */
+export function measureRig(rig: CoreRig, seconds: number): Promise<Figures> {
   return withGcCount(async (gcCount) => {
-    const fair = new CoreRig(options, 'fq_codel');
-    const fifo = new CoreRig(options, 'pfifo');
-    for (const rig of [fair, fifo]) {
-      rig.visitEveryFlow();
-      rig.run((options.seconds * WARM_UP_SHARE) / 2);
-    }
+    rig.run(seconds * WARM_UP_SHARE);
     await gcCount();
-    const sum = { fairNs: 0, fairPackets: 0, fifoNs: 0, fifoPackets: 0 };
-    const ratios: number[] = [];
-    for (let turn = 0; turn < TURNS; turn++) {
-      const ofFair = fair.run(options.seconds / TURNS / 2);
-      const ofFifo = fifo.run(options.seconds / TURNS / 2);
-      sum.fairNs += ofFair.ns;
-      sum.fairPackets += ofFair.packets;
-      sum.fifoNs += ofFifo.ns;
-      sum.fifoPackets += ofFifo.packets;
-      ratios.push(ofFair.ns / ofFair.packets / (ofFifo.ns / ofFifo.packets));
-    }
+    const { packets, ns, sentShare } = rig.run(seconds);
     const gcs = await gcCount();
-    for (const rig of [fair, fifo]) rig.checkConservation();
-    ratios.sort((a, b) => a - b);
-    const nsPerPacket = sum.fairNs / sum.fairPackets;
+    const nsPerPacket = ns / packets;
     return {
-      bench: 'core',
-      classes: options.classes,
-      throttled: options.throttled,
-      flows: options.flows,
-      queues: options.queues,
-      seed: options.seed,
-      seconds: options.seconds,
-      packets: sum.fairPackets,
-      sentShare: round(fair.sentShare, 4),
       nsPerPacket: round(nsPerPacket, 2),
       mpps: round(1000 / nsPerPacket, 3),
-      pfifoNsPerPacket: round(sum.fifoNs / sum.fifoPackets, 2),
-      leafRatio: round(ratios[TURNS >> 1]!, 3),
-      leafRatioMin: round(ratios[0]!, 3),
-      leafRatioMax: round(ratios[TURNS - 1]!, 3),
+      sentShare: round(sentShare, 4),
+      packets,
       gcCount: gcs,
-      bytesPerClass: round(fair.bytesPerClass, 1),
     };
   });
 }
 
-class CoreRig {
-  private readonly worker: Worker;
-  private readonly port: MemoryPort;
-  private readonly other: MemoryPort;
-  private readonly umemWords: Int32Array;
-  private readonly frames: number;
-  private readonly shared: SharedShaper;
-  private readonly headerWords: Int32Array;
-  private readonly flows: number;
-  private random: number;
-  private flowsVisited = 0;
-  private readonly classes: number;
-  private nowNs = 1_000_000;
-
-  constructor(options: CoreOptions, leaf: LeafKind) {
-    this.classes = options.classes;
-    const tree = treeOf(options, leaf);
-    this.shared = createSharedShaper(tree.classes.length, options.queues);
-    const source = new EpochQueue();
-    const publisher = new Publisher(this.shared, {
-      seed: options.seed,
-      deliver: (epoch) => source.push(epoch),
-    });
-    publisher.publish(tree, this.nowNs);
-    this.frames =
-      2 ** Math.ceil(Math.log2(FRAMES_MOVING + options.classes * options.throttled * LEAF_LIMIT_PACKETS));
-    this.umemWords = alignedInt32((this.frames * SLOT_BYTES) >> 2);
-    const { buffer, byteOffset, byteLength } = this.umemWords;
-    const umem = new Uint8Array(buffer, byteOffset, byteLength);
-    this.port = new MemoryPort({ ringSize: RING_SIZE });
-    this.other = new MemoryPort({ ringSize: RING_SIZE });
-    this.worker = new Worker({
-      queue: 0,
-      shared: this.shared,
-      source,
-      umem,
-      frames: this.frames,
-      frameBytes: SLOT_BYTES,
-      ports: [this.other.rings, this.port.rings],
-      capacityFlows: Math.max(4096, Math.ceil(options.flows * 1.5)),
-      seed: options.seed,
-    });
-    this.flows = options.flows;
-    this.random = options.seed | 0 || 1;
-    const headers = new Uint8Array(options.flows * SLOT_BYTES);
-    this.headerWords = new Int32Array(headers.buffer);
-    for (let flow = 0; flow < options.flows; flow++) {
-      const leaf = flow % options.classes;
-      writeFrame(headers, flow * SLOT_BYTES, {
-        src: 0x08000000 + Math.floor(flow / options.classes),
-        dst: addressOf(leaf),
-        protocol: 'udp',
-        sport: 1024 + (flow % 50_000),
-        dport: 443,
-        frameBytes: FRAME_BYTES,
-      });
-    }
-    this.worker.step(this.nowNs);
-  }
-
-  /** Sends one packet of each flow, so that the steady state that follows finds its flows in the table. */
-  visitEveryFlow(): void {
-    while (this.flowsVisited < this.flows) {
-      this.carry(this.fillRx());
-      this.drainTx();
-    }
-  }
-
-  /** Carries packets through for about `seconds` of measured time. */
-  run(seconds: number): { packets: number; ns: number } {
-    const endMs = performance.now() + seconds * 1000;
-    let packets = 0;
-    let ms = 0;
-    while (performance.now() < endMs) {
-      const burst = this.fillRx();
-      const startMs = performance.now();
-      this.carry(burst);
-      ms += performance.now() - startMs;
-      packets += burst;
-      this.drainTx();
-    }
-    return { packets, ns: ms * 1e6 };
-  }
-
-  get sentShare(): number {
-    return this.worker.counters[Counter.TX_PACKETS]! / this.worker.counters[Counter.RX_PACKETS]!;
-  }
-
-  /** Worker-local records and statistics, and the shared words and shape divided by the queues that share them. */
-  get bytesPerClass(): number {
-    const tree = this.worker.trees[0];
-    const sharedBytes = Word.STRIDE * 4 + Shape.STRIDE * 8;
-    return (
-      tree.memory.usedBytes(this.shared.capacityClasses) / this.classes + sharedBytes / this.shared.queues
-    );
-  }
-
-  /** Every frame is somewhere, and every packet was sent, dropped or is queued. */
-  checkConservation(): void {
-    const { worker } = this;
-    const rings = countFrames(this.port).total + countFrames(this.other).total;
-    const frames = worker.freeFrames + worker.queuedPackets + rings;
-    const { counters } = worker;
-    const dropped =
-      counters[Counter.DROP_QUEUE]! + counters[Counter.DROP_CODEL]! + counters[Counter.DROP_EVICTED]!;
-    const accounted = counters[Counter.TX_PACKETS]! + dropped + worker.queuedPackets;
-    if (
-      frames !== this.frames ||
-      accounted !== counters[Counter.RX_PACKETS]! ||
-      counters[Counter.UNKNOWN_PACKETS] !== 0
-    ) {
-      throw new WeirError(
-        'E_CONSERVATION',
-        `${frames} of ${this.frames} frames, ${accounted} packets accounted for`,
-      );
-    }
-  }
-
-  /** Steps until the burst has been taken in, as a loaded worker does: each step at the time its packets arrive. */
-  private carry(burst: number): void {
-    const before = this.worker.counters[Counter.RX_PACKETS]!;
-    while (this.worker.counters[Counter.RX_PACKETS]! - before < burst) {
-      this.nowNs += (BATCH_MAX * 1e9) / OFFERED_PPS;
-      this.worker.step(this.nowNs);
-    }
-  }
-
-  private fillRx(): number {
-    const { rx, fill } = this.port.nic;
-    const { umemWords, headerWords, flows } = this;
-    let random = this.random;
-    let visited = this.flowsVisited;
-    const room = Math.min(fill.peek(BURST), rx.reserve(BURST));
-    for (let i = 0; i < room; i++) {
-      const addr = fill.addrAt(fill.cachedCons + i);
-      // xorshift32, in place: a generator that returned a number would allocate it.
-      random ^= random << 13;
-      random ^= random >>> 17;
-      random ^= random << 5;
-      // First every flow once, in strides, because neighbours in a row would overload the class they share.
-      const flow = visited < flows ? (visited++ * VISIT_STRIDE) % flows : (random >>> 0) % flows;
-      const from = flow * (SLOT_BYTES >> 2);
-      for (let word = 0; word < FRAME_BYTES >> 2; word++)
-        umemWords[(addr >> 2) + word] = headerWords[from + word]!;
-      rx.write(rx.cachedProd + i, addr, FRAME_BYTES);
-    }
-    this.random = random;
-    this.flowsVisited = visited;
-    fill.release(room);
-    rx.submit(room);
-    return room;
-  }
-
-  private drainTx(): void {
-    const { tx, completion } = this.other.nic;
-    const count = Math.min(tx.peek(RING_SIZE), completion.reserve(RING_SIZE));
-    for (let i = 0; i < count; i++) completion.write(completion.cachedProd + i, tx.addrAt(tx.cachedCons + i));
-    tx.release(count);
-    completion.submit(count);
-  }
+function costCurve(measured: readonly CorePoint[], throttled: number): Plot {
+  const points = measured
+    .map(({ point }) => point)
+    .filter(({ parameters }) => parameters.throttled === throttled);
+  return curveOf(points, {
+    title: throttled === 0 ? 'all classes below their rate' : `${throttled} of the classes throttled`,
+    parameter: 'classes',
+    figure: 'nsPerPacket',
+    x: { label: 'leaf classes', scale: 'log' },
+    y: { label: 'time per packet, ns', scale: 'log' },
+  });
 }
 
-/** Three levels: a root, inner classes of up to FAN_OUT leaves, the leaves. Nothing above the leaves limits. */
-function treeOf({ classes, throttled }: CoreOptions, leaf: LeafKind): ClassTree {
-  const offeredBps = (OFFERED_PPS / classes) * FRAME_BYTES * 8;
-  const inners = Math.ceil(classes / FAN_OUT);
-  const wide = OFFERED_PPS * FRAME_BYTES * 8 * 4;
-  const list: object[] = [{ id: 'root', down: { rate: wide }, up: { rate: wide } }];
-  // Rounded down: were their sum above the root's rate by a bit, every packet would be scaled by it.
-  const share = Math.floor(wide / inners);
-  for (let i = 0; i < inners; i++)
-    list.push({ id: `i${i}`, parent: 'root', down: { rate: share }, up: { rate: share } });
-  for (let leaf = 0; leaf < classes; leaf++) {
-    // Throttled leaves are spread evenly among the others.
-    const isThrottled = Math.floor((leaf + 1) * throttled) > Math.floor(leaf * throttled);
-    const rate = Math.round(isThrottled ? offeredBps / 2 : offeredBps * 2);
-    const parent = `i${Math.floor(leaf / FAN_OUT)}`;
-    list.push({
-      id: `u${leaf}`,
-      parent,
-      match: formatIpv4(addressOf(leaf)),
-      limit: LEAF_LIMIT_PACKETS,
-      down: { rate, burst: 3200, cburst: 3200 },
-      up: { rate },
-    });
-  }
-  const { tree, problems } = parseClassTree({ version: 1, leaf, classes: list });
-  const first = problems.find(({ severity }) => severity === 'error');
-  if (tree === null) throw new WeirError('E_BENCH', `the bench's own tree is wrong: ${first?.message}`);
-  return tree;
+/** Medians of a point's columns in weir's fields. */
+export function summaryOf(
+  { point, bytesPerClass }: CorePoint,
+  { queues, seconds }: Pick<CoreOptions, 'queues' | 'seconds'>,
+): CoreSummary {
+  const fair = columnOf(point, FQ_CODEL);
+  const fifo = columnOf(point, PFIFO);
+  const { classes, throttled, flows } = point.parameters;
+  const ratio = ratioOf(fair, fifo, 'nsPerPacket')!;
+  const nsPerPacket = fair.figures.nsPerPacket!.median;
+  return {
+    classes: Number(classes),
+    throttled: Number(throttled),
+    flows: Number(flows),
+    queues,
+    seconds,
+    packets: sumOf(fair, 'packets'),
+    sentShare: fair.figures.sentShare!.median,
+    nsPerPacket,
+    mpps: round(1000 / nsPerPacket, 3),
+    pfifoNsPerPacket: fifo.figures.nsPerPacket!.median,
+    leafRatio: round(ratio.median, 3),
+    leafRatioMin: round(ratio.min, 3),
+    leafRatioMax: round(ratio.max, 3),
+    gcCount: sumOf(fair, 'gcCount') + sumOf(fifo, 'gcCount'),
+    bytesPerClass,
+  };
 }
 
-function addressOf(leaf: number): number {
-  return 0x0a000000 + leaf;
+export function columnOf({ columns }: Point, name: string): Measured {
+  return columns.find((column) => column.name === name)!;
 }
 
-function round(value: number, digits: number): number {
+function sumOf({ perRun }: Measured, figure: string): number {
+  return perRun.reduce((sum, figures) => sum + figures[figure]!, 0);
+}
+
+export function round(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
@@ -332,7 +244,7 @@ async function withGcCount<T>(body: (gcCount: () => Promise<number>) => Promise<
   try {
     return await body(async () => {
       // Entries reach the observer with the next turn of the event loop.
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, GC_SETTLE_MS));
       const since = count;
       count = 0;
       return since;

@@ -9,9 +9,13 @@ import { BATCH_MAX, CLASS_MISS, KEY_WORDS_SHIFT, KIND_IPV4, PacketBatch } from '
 import { FlowCounter, FlowTable } from '../src/dataplane/flow-table.js';
 import { ClassHashReader } from '../src/shm/class-hash-reader.js';
 import { ClassHashWriter } from '../src/shm/class-hash-writer.js';
-import { benchCore } from './core.js';
+import { CORE_NOTES, columnOf, measurePoint, summaryOf } from './core.js';
+import { type BenchDocument, documentOf, type RigOptions } from './rig/document.js';
+import type { Figures } from './rig/rounds.js';
 
 const EPOCH = 1;
+/** The table alone, both kinds of leaves, rte_sched. */
+const COLUMNS = 4;
 const INSIDE = 0;
 const OUTSIDE = 1;
 /** Batches between two readings of the clock that decides whether the time is over. */
@@ -19,42 +23,45 @@ const BATCHES_PER_ROUND = 1024;
 /** Times that the fill offers every flow: growth loses some of those offered before it. */
 const FILL_ROUNDS = 2;
 
-export interface FlowsOptions {
+export interface FlowsOptions extends RigOptions {
   /** Concurrent IPv4 flows. */
   flows: number;
   /** Subscriber prefixes in the class hash, one /32 each. */
   prefixes: number;
-  /** How long either steady state is measured. */
+  /** Measured time, all columns and runs. */
   seconds: number;
   seed: number;
 }
 
-export interface FlowsResult {
-  bench: 'flows';
-  flows: number;
+/** What the document says in fields of its own, for programs that read one figure. Medians of the runs. */
+export interface FlowsSummary {
+  readonly flows: number;
   /** Class prefixes. */
-  classes: number;
-  seed: number;
+  readonly classes: number;
   /** Everything for a packet, in the worker. */
-  nsPerPacket: number;
-  mpps: number;
-  gcCount: number;
-  /** As `CoreResult` has it. */
-  bytesPerClass: number;
+  readonly nsPerPacket: number;
+  readonly mpps: number;
+  readonly gcCount: number;
+  /** As `CoreSummary` has it. */
+  readonly bytesPerClass: number;
   /** Of the table in use, for each flow. */
-  bytesPerFlow: number;
+  readonly bytesPerFlow: number;
   /** `lookupBatch` alone, for a packet: the mean, and the best of the rounds, which shared machines disturb less. */
-  lookupNs: number;
-  lookupNsBest: number;
+  readonly lookupNs: number;
+  readonly lookupNsBest: number;
   /** One flow of the fill: its look-ups, the class hash, the insertions and making up its packets. */
-  nsPerNewFlow: number;
+  readonly nsPerNewFlow: number;
   /** Share of the steady state's look-ups that hit. */
-  hitShare: number;
-  evictions: number;
-  classHashBytes: number;
+  readonly hitShare: number;
+  readonly evictions: number;
+  readonly classHashBytes: number;
   /** Of the classes found in the fill: the same options give the same hash. */
-  fillHash: number;
+  readonly fillHash: number;
 }
+
+export type FlowsDocument = BenchDocument & FlowsSummary;
+
+const TABLE_ALONE = 'flow table alone';
 
 interface Bench {
   table: FlowTable;
@@ -64,57 +71,97 @@ interface Bench {
   prefixes: number;
 }
 
-/** Runs the benchmark; see the module's comment. */
-export async function benchFlows(options: FlowsOptions): Promise<FlowsResult> {
-  const { flows, prefixes: classes, seconds, seed } = options;
-  const lookup = measureLookup(options);
-  const core = await benchCore({ classes, flows, throttled: 0, seconds, queues: 1, seed });
-  const { nsPerPacket, mpps, gcCount, bytesPerClass } = core;
-  return { bench: 'flows', flows, classes, seed, nsPerPacket, mpps, gcCount, bytesPerClass, ...lookup };
+/** See the module's comment. */
+export async function benchFlows(options: FlowsOptions): Promise<FlowsDocument> {
+  const startedMs = Date.now();
+  const { flows, prefixes: classes, seconds, seed, runs } = options;
+  const table = new TableAlone(options);
+  const alone = {
+    name: TABLE_ALONE,
+    missing: null,
+    measure: async (round: number) => table.measure(seed + round, seconds / runs / COLUMNS),
+  };
+  const measured = await measurePoint({ ...options, classes, throttled: 0, queues: 1 }, [alone]);
+  const { point, tools } = measured;
+  const document = documentOf({
+    bench: 'flows',
+    measures: 'the flow table with the class hash behind it, alone and in the worker of the core benchmark',
+    parameters: { flows, prefixes: classes, seconds, bytesPerFlow: table.bytesPerFlow },
+    seed,
+    runs,
+    points: [point],
+    notes: [...CORE_NOTES, 'rte_sched has no flow table: its figure is that of its leaves alone.'],
+    tools,
+    startedMs,
+  });
+  const { nsPerPacket, mpps, gcCount, bytesPerClass } = summaryOf(measured, { queues: 1, seconds });
+  const { lookupNs, lookupNsBest, hitShare, evictions } = columnOf(point, TABLE_ALONE).figures;
+  return {
+    ...document,
+    flows,
+    classes,
+    nsPerPacket,
+    mpps,
+    gcCount,
+    bytesPerClass,
+    bytesPerFlow: table.bytesPerFlow,
+    lookupNs: lookupNs!.median,
+    lookupNsBest: lookupNsBest!.min,
+    nsPerNewFlow: table.nsPerNewFlow,
+    hitShare: hitShare!.median,
+    evictions: evictions!.max,
+    classHashBytes: table.classHashBytes,
+    fillHash: table.fillHash,
+  };
 }
 
-type LookupResult = Omit<
-  FlowsResult,
-  'bench' | 'flows' | 'classes' | 'seed' | 'nsPerPacket' | 'mpps' | 'gcCount' | 'bytesPerClass'
->;
+/** The table, filled with all flows. */
+class TableAlone {
+  readonly nsPerNewFlow: number;
+  readonly fillHash: number;
+  readonly classHashBytes: number;
+  readonly bytesPerFlow: number;
+  private readonly bench: Bench;
+  private readonly flows: number;
 
-/** Measures the table alone; it and the class hash are garbage when this returns. */
-export function measureLookup(options: FlowsOptions): LookupResult {
-  const { flows, prefixes, seconds, seed } = options;
-  const writer = new ClassHashWriter({ seed });
-  for (let i = 0; i < prefixes; i++) writer.insert(4, [subscriber(i)], 32, i, EPOCH);
-  const bench: Bench = {
-    // As much room to spare as the worker of the core bench has.
-    table: new FlowTable({ capacityFlows: Math.ceil(1.5 * flows), seed }),
-    reader: new ClassHashReader(writer.buffer),
-    batch: new PacketBatch(),
-    ids: new Int32Array(BATCH_MAX),
-    prefixes,
-  };
-  const counters = bench.table.counters;
+  constructor({ flows, prefixes, seed }: FlowsOptions) {
+    const writer = new ClassHashWriter({ seed });
+    for (let i = 0; i < prefixes; i++) writer.insert(4, [subscriber(i)], 32, i, EPOCH);
+    this.flows = flows;
+    this.bench = {
+      // As much room to spare as the worker of the core bench has.
+      table: new FlowTable({ capacityFlows: Math.ceil(1.5 * flows), seed }),
+      reader: new ClassHashReader(writer.buffer),
+      batch: new PacketBatch(),
+      ids: new Int32Array(BATCH_MAX),
+      prefixes,
+    };
+    const startedMs = performance.now();
+    let fillHash = 0;
+    for (let round = 0; round < FILL_ROUNDS; round++) fillHash = fill(this.bench, flows);
+    this.fillHash = fillHash;
+    this.nsPerNewFlow = ((performance.now() - startedMs) * 1e6) / flows;
+    this.classHashBytes = writer.memoryBytes;
+    this.bytesPerFlow = this.bench.table.memoryBytes / flows;
+  }
 
-  const startedMs = performance.now();
-  let fillHash = 0;
-  for (let round = 0; round < FILL_ROUNDS; round++) fillHash = fill(bench, flows);
-  const fillMs = performance.now() - startedMs;
-
-  run(bench, flows, seed, 0.2 * seconds);
-  const hitsBefore = counters[FlowCounter.HITS]!;
-  const missesBefore = counters[FlowCounter.MISSES]!;
-  const steady = run(bench, flows, seed + 1, seconds);
-  const hits = counters[FlowCounter.HITS]! - hitsBefore;
-  const misses = counters[FlowCounter.MISSES]! - missesBefore;
-
-  return {
-    bytesPerFlow: bench.table.memoryBytes / flows,
-    lookupNs: (steady.lookupMs * 1e6) / steady.packets,
-    lookupNsBest: steady.bestNs,
-    nsPerNewFlow: (fillMs * 1e6) / flows,
-    hitShare: hits / (hits + misses),
-    evictions: counters[FlowCounter.EVICTIONS]!,
-    classHashBytes: writer.memoryBytes,
-    fillHash,
-  };
+  /** One run of look-ups, after a warm-up of a fifth of its time. */
+  measure(seed: number, seconds: number): Figures {
+    const { bench, flows } = this;
+    const { counters } = bench.table;
+    run(bench, flows, -seed, 0.2 * seconds);
+    const hitsBefore = counters[FlowCounter.HITS]!;
+    const missesBefore = counters[FlowCounter.MISSES]!;
+    const steady = run(bench, flows, seed, seconds);
+    const hits = counters[FlowCounter.HITS]! - hitsBefore;
+    const misses = counters[FlowCounter.MISSES]! - missesBefore;
+    return {
+      lookupNs: (steady.lookupMs * 1e6) / steady.packets,
+      lookupNsBest: steady.bestNs,
+      hitShare: hits / (hits + misses),
+      evictions: counters[FlowCounter.EVICTIONS]!,
+    };
+  }
 }
 
 /** Sends one packet of each flow; returns a hash of the classes that were found. */

@@ -6,7 +6,10 @@
  * Frames go down the wire, as most of a subscriber's traffic does. The far ends have GRO on, because a veth takes
  * frames that an XDP program redirects to it only while its other end polls.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { WeirError } from '../src/errors.js';
 import { Helper, run } from '../src/lab/commands.js';
@@ -15,6 +18,11 @@ import { removeOrphans } from '../src/lab/net.js';
 /** The compiled file is in dist/bench, two folders below the package. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PEERS = join(ROOT, 'bench', 'peers');
+
+const READY_MAX_MS = 10_000;
+const READY_POLL_MS = 20;
+/** A kernel that speaks IPv6 sends frames of its own, which would come between the counts. */
+const DISABLE_IPV6 = 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 2>&- || :';
 
 export const DEVICES = { generator: 'gen', outside: 'outside', inside: 'inside', sink: 'sink' } as const;
 
@@ -26,17 +34,76 @@ export async function buildPeers(): Promise<void> {
   });
 }
 
+/** A program of bench/peers, once it is built. */
+export function peerPath(program: string): string {
+  return join(PEERS, 'build', program);
+}
+
+/** Runs `body` with a net of so many queues and a folder, both gone afterwards, also after SIGINT and SIGTERM. */
+export async function withInlineNet<T>(
+  queues: number,
+  body: (net: InlineNet, folder: string) => Promise<T>,
+): Promise<T> {
+  await buildPeers();
+  const net = new InlineNet();
+  const folder = await mkdtemp(join(tmpdir(), 'weir-bench-'));
+  const remove = async (): Promise<void> => {
+    await net.remove();
+    await rm(folder, { recursive: true, force: true });
+  };
+  const interrupted = (): void => {
+    // What runs in the namespaces is in process groups of its own; it ends with this, or by itself after its bounded time.
+    void net
+      .stopAll()
+      .then(remove)
+      .finally(() => process.exit(1));
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    await net.create(queues);
+    return await body(net, folder);
+  } finally {
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+    await net.stopAll();
+    await remove();
+  }
+}
+
+/** Waits until a peer says that it works. Throws E_BENCH_PEERS when it does not within ten seconds. */
+export async function untilReady(peer: Helper): Promise<void> {
+  for (
+    const endMs = performance.now() + READY_MAX_MS;
+    performance.now() < endMs;
+    await sleep(READY_POLL_MS)
+  ) {
+    if (peer.lastWords.startsWith('ready')) return;
+    peer.assertRunning();
+  }
+  throw new WeirError('E_BENCH_PEERS', `no sign of life: ${peer.lastWords}`);
+}
+
 export class InlineNet {
   readonly generator = `weir-${process.pid}-gen`;
   readonly shaper = `weir-${process.pid}-shaper`;
   readonly sink = `weir-${process.pid}-sink`;
+  private readonly helpers = new Set<Helper>();
 
   /** Throws E_LAB_COMMAND, having made some of it; `remove` clears that away too. */
   async create(queues: number): Promise<void> {
     await removeOrphans();
-    for (const space of this.spaces) await run(['ip', 'netns', 'add', space]);
+    for (const space of this.spaces) {
+      await run(['ip', 'netns', 'add', space]);
+      await run(['ip', 'netns', 'exec', space, 'sh', '-c', DISABLE_IPV6]);
+    }
     await this.join(DEVICES.outside, this.generator, DEVICES.generator, queues);
-    await this.join(DEVICES.inside, this.sink, DEVICES.sink, queues);
+    await this.addExit(DEVICES.inside, DEVICES.sink, queues);
+  }
+
+  /** One more way from the middle to the sink's namespace, for what keeps its state on a device of its own. */
+  async addExit(device: string, sinkDevice: string, queues: number): Promise<void> {
+    await this.join(device, this.sink, sinkDevice, queues);
   }
 
   /** Never throws. */
@@ -51,13 +118,25 @@ export class InlineNet {
 
   /** The same, left running. */
   startPeer(space: string, program: string, ...args: readonly string[]): Helper {
-    return new Helper(this.peerCommand(space, program, args));
+    return this.start(this.peerCommand(space, program, args));
   }
 
   /** A verb of weir in the namespace in the middle. */
   startWeir(...args: readonly string[]): Helper {
     const main = join(ROOT, 'dist', 'src', 'cli', 'main.js');
-    return new Helper(['ip', 'netns', 'exec', this.shaper, process.execPath, main, ...args]);
+    return this.start(['ip', 'netns', 'exec', this.shaper, process.execPath, main, ...args]);
+  }
+
+  /** Ends what still runs. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.helpers].map((helper) => helper.stop()));
+  }
+
+  private start(command: readonly string[]): Helper {
+    const helper = new Helper(command);
+    this.helpers.add(helper);
+    void helper.exited.then(() => this.helpers.delete(helper));
+    return helper;
   }
 
   private get spaces(): readonly string[] {
@@ -65,7 +144,7 @@ export class InlineNet {
   }
 
   private peerCommand(space: string, program: string, args: readonly string[]): string[] {
-    return ['ip', 'netns', 'exec', space, join(PEERS, 'build', program), ...args];
+    return ['ip', 'netns', 'exec', space, peerPath(program), ...args];
   }
 
   private async join(device: string, peerSpace: string, peer: string, queues: number): Promise<void> {

@@ -1,313 +1,270 @@
 /**
- * Packets through a real wire: weir's daemon beside the least that an AF_XDP program does between the same devices.
+ * Packets through a real wire: weir's daemon, the kernel's HTB with the same classes, and what both are without shaping: the
+ * least that an AF_XDP program does between the same devices, and the kernel handing frames from one to the other.
  *
- * One generator sends as fast as it can, faster than either forwards. Each run measures the forwarder, weir with all
- * classes below their rates, and weir with all classes at their ceils, one after the other, so that a ratio compares
- * what the machine did within seconds. Afterwards a thin stream alone on the wire gives the latency of both.
+ * Each run of a path has two stretches. In the first a sender that sleeps between its frames offers a rate that all paths
+ * carry, and the CPU time of the whole machine is counted. In the second the generator sends as much as the load says, and
+ * what arrives is counted. Each class is offered the same in both; in the first there are fewer of them.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { formatIpv4 } from '../classes/prefix.js';
-import { ask } from '../src/control/client.js';
-import { WeirError } from '../src/errors.js';
-import type { Helper } from '../src/lab/commands.js';
-import { buildPeers, DEVICES, InlineNet } from './inline-net.js';
+import { type Arrivals, InlineLoad, type Offer } from './inline-load.js';
+import { type InlineNet, withInlineNet } from './inline-net.js';
+import { BURSTS, PATH_NAMES, type PathName, Paths, treeOf } from './inline-paths.js';
+import { FORWARDINGS } from './kernel-htb.js';
+import {
+  type BenchDocument,
+  curveOf,
+  documentOf,
+  type Plot,
+  type Point,
+  type RigOptions,
+} from './rig/document.js';
+import {
+  type Column,
+  type Figures,
+  type Measured,
+  measureInTurns,
+  type Ratio,
+  ratioOf,
+  spreadOf,
+} from './rig/rounds.js';
 
-export interface InlineOptions {
-  classes: number;
-  queues: number;
-  /** Measured time of each load. */
-  seconds: number;
-  runs: number;
+/**
+ * below: every class far below its rate. nearCeil: offered what the ceils of all allow together. overload: twice that.
+ */
+export const LOADS = ['below', 'nearCeil', 'overload'] as const;
+export type LoadName = (typeof LOADS)[number];
+
+export { BURSTS, FORWARDINGS, PATH_NAMES };
+
+export interface InlineOptions extends RigOptions {
+  /** Each with each: a point of its own. */
+  readonly classes: readonly number[];
+  readonly queues: readonly number[];
   /** Layer-2 bytes of a frame. */
-  size: number;
-  backend: string;
+  readonly sizes: readonly number[];
+  readonly loads: readonly LoadName[];
+  readonly columns: readonly PathName[];
+  /** Measured time of each stretch. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** What nearCeil and overload offer, packets a second; null: 0.95 of what the C forwarder carries. */
+  readonly offerPps: number | null;
+  /** Offered while CPU time is counted, packets a second. */
+  readonly cpuPps: number;
+  /** Of the kernel's classes: 32 kB, the kernel's own, or those of weir. */
+  readonly bursts: (typeof BURSTS)[number];
+  /** The kernel's path: an eBPF redirect, its cheapest, or IPv4 routing. */
+  readonly forwarding: (typeof FORWARDINGS)[number];
 }
 
-interface Run {
-  forwarderPps: number;
-  openPps: number;
-  nearCeilPps: number;
-  /** To the forwarder of the same run. */
-  openRatio: number;
-  nearCeilRatio: number;
+interface Setting {
+  readonly classes: number;
+  readonly queues: number;
+  readonly size: number;
+  readonly load: LoadName;
 }
 
-interface Latency {
-  p50: number;
-  p99: number;
-  p999: number;
-}
-
-export interface InlineResult extends InlineOptions {
-  bench: 'inline';
-  perRun: Run[];
-  median: Run;
-  latencyUs: { forwarder: Latency; weir: Latency };
-}
-
-/** All ceils together, as a share of what the forwarder carries: every class is held back a little. */
-const NEAR_CEIL_SHARE = 0.95;
+/** Beyond it the forwarder itself would drop frames. */
+const NEAR_SHARE = 0.95;
 const BELOW_RATE_FACTOR = 16;
-const SETTLE_MS = 700;
-/** Until the worker's code is compiled for what it now does; the forwarder gets as long. */
-const WARM_UP_MS = 2500;
-const START_TRIES = 300;
-const START_POLL_MS = 100;
-const PROBE_PPS = 10_000;
-/** Far above what the probes need, who all belong to one subscriber. */
-const PROBE_CLASS_BPS = 100e6;
-const SUBSCRIBER_BASE = 0x0a000000;
+/** Frames in all queues together: those that wait in a kernel take some 4 kB each. */
+const WAITING_FRAMES_MAX = 200_000;
+const LIMIT_PACKETS = { min: 4, max: 1000 };
+const BASE = '10.0.0.0';
+const NS_PER_SECOND = 1e9;
+/** Which path does the same without shaping. There is none here for AF_PACKET. */
+const UNSHAPED: ReadonlyMap<string, PathName> = new Map([
+  ['weir xdp', 'C forwarder'],
+  ['kernel HTB by priority', 'kernel forwarding'],
+  ['kernel HTB by filter', 'kernel forwarding'],
+  ['mq + HTB', 'kernel forwarding'],
+]);
 
-/** Throws E_BENCH_…; all namespaces and processes are gone afterwards. */
-export async function benchInline(options: InlineOptions): Promise<InlineResult> {
-  await buildPeers();
-  const net = new InlineNet();
-  const folder = await mkdtemp(join(tmpdir(), 'weir-bench-'));
-  const remove = async (): Promise<void> => {
-    await net.remove();
-    await rm(folder, { recursive: true, force: true });
-  };
-  const interrupted = (): void => {
-    // Processes in the namespaces get the signal too, or end by themselves after their bounded time.
-    void remove().finally(() => process.exit(1));
-  };
-  process.once('SIGINT', interrupted);
-  process.once('SIGTERM', interrupted);
-  try {
-    await net.create(options.queues);
-    return await new InlineRig(options, net, folder).measure();
-  } finally {
-    process.off('SIGINT', interrupted);
-    process.off('SIGTERM', interrupted);
-    await remove();
-  }
+/** Throws E_BENCH_… and E_LAB_…; all namespaces and processes are gone afterwards. */
+export async function benchInline(options: InlineOptions): Promise<BenchDocument> {
+  const startedMs = Date.now();
+  const points: Point[] = [];
+  for (const queues of options.queues)
+    for (const size of options.sizes)
+      for (const classes of options.classes)
+        points.push(...(await measureLoads(options, queues, size, classes)));
+  const { seconds, warmUpSeconds, cpuPps, bursts, forwarding, runs } = options;
+  return documentOf({
+    bench: 'inline',
+    measures: 'packets through a wire and the CPU time that they take',
+    parameters: { seconds, warmUpSeconds, cpuPps, bursts, forwarding },
+    seed: null,
+    runs,
+    startedMs,
+    points,
+    plots: plotsOf(points),
+    notes: NOTES,
+  });
 }
 
-class InlineRig {
-  private readonly options: InlineOptions;
-  private readonly net: InlineNet;
-  private readonly folder: string;
-  private readonly cpus: string;
+const NOTES = [
+  'Generator and sink share the CPUs with what is measured, and busyNs counts them in.',
+  'addedNs is busyNs less that of the same path without shaping in the same run: of the C forwarder for weir, of kernel forwarding for HTB.',
+  'forwarding: redirect is bpf_redirect from the ingress of the one device to the other, the cheapest path of the kernel; route is IPv4 routing.',
+  'Leaves are pfifos of equal length for all; offered classes are drawn at random, frame by frame.',
+];
 
-  constructor(options: InlineOptions, net: InlineNet, folder: string) {
-    this.options = options;
-    this.net = net;
-    this.folder = folder;
-    // The first queue's worker is not on the generator's first CPU.
-    this.cpus = Array.from({ length: options.queues }, (_, queue) => options.queues - queue - 1 || 0)
-      .map((cpu) => (options.queues === 1 ? 1 : cpu))
-      .join(',');
-  }
-
-  async measure(): Promise<InlineResult> {
-    const perRun: Run[] = [];
-    for (let i = 0; i < this.options.runs; i++) perRun.push(await this.run());
-    const forwarder = await this.withForwarder(() => this.latency());
-    const weir = await this.withWeir(PROBE_CLASS_BPS, () => this.latency());
-    return {
-      bench: 'inline',
-      ...this.options,
-      perRun,
-      median: medianOf(perRun),
-      latencyUs: { forwarder, weir },
-    };
-  }
-
-  private async run(): Promise<Run> {
-    const forwarderPps = await this.withForwarder(() => this.load());
-    const bps = this.bitsPerClass(forwarderPps);
-    const openPps = await this.withWeir(bps * BELOW_RATE_FACTOR, () => this.load());
-    const nearCeilPps = await this.withWeir(bps * NEAR_CEIL_SHARE, () => this.load());
-    return {
-      forwarderPps,
-      openPps,
-      nearCeilPps,
-      openRatio: round(openPps / forwarderPps),
-      nearCeilRatio: round(nearCeilPps / forwarderPps),
-    };
-  }
-
-  private bitsPerClass(pps: number): number {
-    return (pps * this.options.size * 8) / this.options.classes;
-  }
-
-  /** What arrives while the generator sends, in packets a second. */
-  private async load(): Promise<number> {
-    const { net } = this;
-    const { seconds, size, classes, queues } = this.options;
-    const cpus = Array.from({ length: queues }, (_, cpu) => cpu).join(',');
-    const generator = net.startPeer(
-      net.generator,
-      'blast',
-      DEVICES.generator,
-      '--direction',
-      'down',
-      '--seconds',
-      String(seconds + 5),
-      '--size',
-      String(size),
-      '--subscribers',
-      String(classes),
-      '--queue-cpus',
-      cpus,
-    );
-    await sleep(WARM_UP_MS);
-    const { pps } = await net.peer<{ pps: number }>(
-      net.sink,
-      'sink',
-      DEVICES.sink,
-      '--seconds',
-      String(seconds),
-    );
-    generator.assertRunning();
-    await generator.stop();
-    return pps;
-  }
-
-  private async latency(): Promise<Latency> {
-    const { net } = this;
-    const { seconds, size } = this.options;
-    const probe = net.startPeer(
-      net.generator,
-      'probe',
-      DEVICES.generator,
-      '--direction',
-      'down',
-      '--seconds',
-      String(seconds + 3),
-      '--pps',
-      String(PROBE_PPS),
-      '--size',
-      String(size),
-      '--cpu',
-      '0',
-    );
-    await sleep(SETTLE_MS);
-    const { latencyUs } = await net.peer<{ latencyUs: Latency }>(
-      net.sink,
-      'sink',
-      DEVICES.sink,
-      '--latency',
-      '--seconds',
-      String(seconds),
-    );
-    probe.assertRunning();
-    await probe.stop();
-    const { p50, p99, p999 } = latencyUs;
-    return { p50, p99, p999 };
-  }
-
-  private async withForwarder<T>(body: () => Promise<T>): Promise<T> {
-    const { net } = this;
-    const { seconds, queues } = this.options;
-    const forwarder = net.startPeer(
-      net.shaper,
-      'forwarder',
-      DEVICES.inside,
-      DEVICES.outside,
-      String(queues),
-      String(seconds + 9),
-      '--cpus',
-      this.cpus,
-    );
-    try {
-      await sleep(SETTLE_MS);
-      forwarder.assertRunning();
-      return await body();
-    } finally {
-      await forwarder.stop();
-    }
-  }
-
-  /** Runs `body` while the daemon shapes, with leaves of `rateBps`. */
-  private async withWeir<T>(rateBps: number, body: () => Promise<T>): Promise<T> {
-    const { config, socket } = await this.writeConfig(rateBps);
-    const daemon = this.net.startWeir('daemon', '--config', config);
-    try {
-      await untilReady(daemon, socket);
-      return await body();
-    } finally {
-      await daemon.stop();
-    }
-  }
-
-  private async writeConfig(rateBps: number): Promise<{ config: string; socket: string }> {
-    const tree = join(this.folder, 'tree.json');
-    const config = join(this.folder, 'weir.json');
-    const socket = join(this.folder, 'weir.sock');
-    await writeFile(tree, JSON.stringify(treeOf(this.options.classes, rateBps)));
-    await writeFile(
-      config,
-      JSON.stringify({
-        ports: { inside: { device: DEVICES.inside }, outside: { device: DEVICES.outside } },
-        queues: this.options.queues,
-        cpus: this.cpus.split(',').map(Number),
-        rings: { backend: this.options.backend },
-        classes: { source: `file:${tree}` },
-        control: { socket },
-        log: { level: 'warn' },
-      }),
-    );
-    return { config, socket };
-  }
-}
-
-/** Three levels: an uplink, sites of about a thousand subscribers, one subscriber an address. */
-function treeOf(classes: number, rateBps: number): object {
-  const perSite = 1024;
-  const sites = Math.ceil(classes / perSite);
-  const wideBps = Math.ceil(rateBps * classes * 2);
-  const siteBps = Math.floor(wideBps / sites);
-  const direction = (bps: number): object => ({ down: { rate: bps }, up: { rate: bps } });
-  const list: object[] = [{ id: 'uplink', ...direction(wideBps) }];
-  for (let site = 0; site < sites; site++)
-    list.push({ id: `s${site}`, parent: 'uplink', ...direction(siteBps) });
-  for (let i = 0; i < classes; i++) {
-    list.push({
-      id: `u${i}`,
-      parent: `s${Math.floor(i / perSite)}`,
-      match: formatIpv4(SUBSCRIBER_BASE + i),
-      ...direction(Math.ceil(rateBps)),
+async function measureLoads(
+  options: InlineOptions,
+  queues: number,
+  size: number,
+  classes: number,
+): Promise<Point[]> {
+  const { warmUpSeconds, seconds } = options;
+  const points: Point[] = [];
+  let offerPps = options.offerPps;
+  for (const load of options.loads) {
+    // A net for each: the kernel takes long to take 24,000 classes back from a device, and none to forget it.
+    await withInlineNet(queues, async (net, folder) => {
+      const wire = new InlineLoad(net, { queues, warmUpSeconds, seconds });
+      const bench = new PointBench({ net, folder, wire, options, setting: { classes, queues, size, load } });
+      offerPps ??= (await bench.forwarderPps()) * NEAR_SHARE;
+      points.push(await bench.measure(offerPps));
     });
   }
-  return { version: 1, classes: list };
+  return points;
 }
 
-async function untilReady(daemon: Helper, socket: string): Promise<void> {
-  for (let attempt = 0; attempt < START_TRIES; attempt++) {
-    daemon.assertRunning();
-    if (await answers(socket)) return;
-    await sleep(START_POLL_MS);
+interface PointParts {
+  readonly net: InlineNet;
+  readonly folder: string;
+  readonly wire: InlineLoad;
+  readonly options: InlineOptions;
+  readonly setting: Setting;
+}
+
+class PointBench {
+  private readonly parts: PointParts;
+  private readonly limitPackets: number;
+
+  constructor(parts: PointParts) {
+    this.parts = parts;
+    const share = Math.floor(WAITING_FRAMES_MAX / parts.setting.classes);
+    this.limitPackets = Math.min(Math.max(share, LIMIT_PACKETS.min), LIMIT_PACKETS.max);
   }
-  throw new WeirError('E_BENCH_DAEMON', `the daemon does not answer: ${daemon.lastWords}`);
+
+  /** What the C forwarder carries of as much as the generator can send. */
+  async forwarderPps(): Promise<number> {
+    const { wire } = this.parts;
+    const path = (await this.paths(1)).path('C forwarder');
+    const { deliveredPps } = await path.while(wire.longestSeconds, () =>
+      wire.arrivals(path.sink, this.flood(0)),
+    );
+    return deliveredPps;
+  }
+
+  async measure(offerPps: number): Promise<Point> {
+    const { options, setting } = this.parts;
+    const { load, classes, size, queues } = setting;
+    const ceilPps = { below: offerPps * BELOW_RATE_FACTOR, nearCeil: offerPps, overload: offerPps / 2 }[load];
+    const paths = await this.paths((ceilPps * size * 8) / classes);
+    const columns = options.columns.map((name) => this.column(name, paths, offerPps, ceilPps));
+    const name = `${classes.toLocaleString('en')} classes, ${queues} ${queues === 1 ? 'queue' : 'queues'}, ${size} bytes, ${load}`;
+    const measured = await measureInTurns(columns, options.runs, (column, round) =>
+      options.tell?.(`${name}: ${column}, run ${round + 1}`),
+    );
+    const withAddedNs = withAdded(measured);
+    const parameters = { ...setting, ceilPps: Math.round(ceilPps) };
+    return { name, parameters, columns: withAddedNs, ratios: ratiosOf(withAddedNs) };
+  }
+
+  private async paths(rateBps: number): Promise<Paths> {
+    const { net, folder, options, setting } = this.parts;
+    const { limitPackets } = this;
+    const document = treeOf(setting.classes, Math.max(rateBps, 8), limitPackets);
+    const { bursts, forwarding } = options;
+    const { queues } = setting;
+    return Paths.create({ net, folder, queues, document, bursts, limitPackets, forwarding });
+  }
+
+  private column(name: PathName, paths: Paths, offerPps: number, ceilPps: number): Column {
+    const { wire, setting } = this.parts;
+    const { load, queues } = setting;
+    const path = paths.path(name);
+    const missing =
+      name === 'mq + HTB' && queues === 1 ? 'with one queue it is the HTB itself' : path.missing;
+    const atCpu = this.cpuOffer(offerPps);
+    return {
+      name,
+      missing,
+      measure: () =>
+        path.while(2 * wire.longestSeconds, async () => {
+          // CPU time first: what a flood leaves in the queues would be counted with it.
+          const busy = atCpu === null ? {} : busyFigures(await wire.arrivals(path.sink, atCpu));
+          const flood = this.flood(load === 'below' ? 0 : offerPps);
+          const { deliveredPps, offeredPps } = await wire.arrivals(path.sink, flood);
+          return { deliveredPps, offeredPps, ceilShare: deliveredPps / ceilPps, ...busy };
+        }),
+    };
+  }
+
+  private flood(pps: number): Offer {
+    const { classes: subscribers, size } = this.parts.setting;
+    return { pps, size, subscribers, base: BASE, by: 'live' };
+  }
+
+  /** With so many of the classes that each is offered what it is offered otherwise; null when less than one would be. */
+  private cpuOffer(offerPps: number): Offer | null {
+    const { options, setting } = this.parts;
+    const { classes, size, load } = setting;
+    const pps = Math.min(options.cpuPps, offerPps);
+    const active = load === 'below' ? classes : Math.round((classes * pps) / offerPps);
+    return active < 1 ? null : { pps, size, subscribers: active, base: BASE, by: 'socket' };
+  }
 }
 
-/** Whether every worker runs. */
-async function answers(socket: string): Promise<boolean> {
-  return ask(socket, '/health').then(
-    () => true,
-    () => false,
-  );
+/** CPU time for each packet offered, and how the rate at which it was counted was kept. */
+function busyFigures({ busyCpus, offeredPps, deliveredPps }: Arrivals): Figures {
+  const busyNs = (busyCpus * NS_PER_SECOND) / offeredPps;
+  return { busyNs, busyOfferedPps: offeredPps, busyDeliveredPps: deliveredPps };
 }
 
-/** Of each figure by itself. */
-function medianOf(runs: readonly Run[]): Run {
-  const of = (key: keyof Run): number => {
-    const sorted = runs.map((run) => run[key]).sort((a, b) => a - b);
-    return sorted[sorted.length >> 1]!;
-  };
-  return {
-    forwarderPps: of('forwarderPps'),
-    openPps: of('openPps'),
-    nearCeilPps: of('nearCeilPps'),
-    openRatio: of('openRatio'),
-    nearCeilRatio: of('nearCeilRatio'),
-  };
+/** What shaping adds to the CPU time of a packet, run by run. */
+function withAdded(columns: readonly Measured[]): Measured[] {
+  return columns.map((column) => {
+    const unshaped = columns.find(({ name }) => name === UNSHAPED.get(column.name));
+    const isThere = column.figures.busyNs !== undefined && unshaped?.figures.busyNs !== undefined;
+    if (!isThere) return column;
+    const added = column.perRun.map((run, i) => run.busyNs! - unshaped!.perRun[i]!.busyNs!);
+    const perRun: Figures[] = column.perRun.map((run, i) => ({ ...run, addedNs: added[i]! }));
+    return { ...column, perRun, figures: { ...column.figures, addedNs: spreadOf(added) } };
+  });
 }
 
-function round(value: number): number {
-  return Number(value.toFixed(3));
+/** Everything to the C forwarder, and weir to each way of the kernel. */
+function ratiosOf(columns: readonly Measured[]): Ratio[] {
+  const ratios: (Ratio | null)[] = [];
+  const named = (name: PathName): Measured | undefined => columns.find((column) => column.name === name);
+  const forwarder = named('C forwarder');
+  const weir = named('weir xdp');
+  for (const column of columns) {
+    if (forwarder !== undefined && column !== forwarder)
+      ratios.push(ratioOf(column, forwarder, 'deliveredPps'));
+    if (weir === undefined || UNSHAPED.get(column.name) !== 'kernel forwarding') continue;
+    ratios.push(ratioOf(weir, column, 'deliveredPps'));
+    for (const figure of ['busyNs', 'addedNs'])
+      if (weir.figures[figure] !== undefined && column.figures[figure] !== undefined)
+        ratios.push(ratioOf(weir, column, figure));
+  }
+  return ratios.filter((ratio) => ratio !== null);
+}
+
+/** What is delivered against the number of classes, where there is more than one. */
+function plotsOf(points: readonly Point[]): Plot[] {
+  const groups = new Map<string, Point[]>();
+  for (const point of points) {
+    const { queues, size, load } = point.parameters;
+    const key = `${load}, ${queues === 1 ? '1 queue' : `${queues} queues`}, ${size} bytes`;
+    groups.set(key, [...(groups.get(key) ?? []), point]);
+  }
+  const x = { label: 'classes', scale: 'log' } as const;
+  const y = { label: 'delivered, packets/s', scale: 'linear' } as const;
+  return [...groups]
+    .filter(([, group]) => group.length > 1)
+    .map(([title, group]) => curveOf(group, { title, parameter: 'classes', figure: 'deliveredPps', x, y }));
 }

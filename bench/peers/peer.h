@@ -181,13 +181,19 @@ static inline uint32_t sum16(const uint8_t *at, unsigned bytes)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+/* Of an IPv4 header without options. */
+static inline void set_checksum(uint8_t *ip)
+{
+	put16(ip + 10, 0);
+	put16(ip + 10, ~sum16(ip, 20) & 0xffff);
+}
+
 /* Sets both addresses and the checksum of an IPv4 header that starts at ip. */
 static inline void set_addresses(uint8_t *ip, uint32_t source, uint32_t destination)
 {
 	put32(ip + 12, source);
 	put32(ip + 16, destination);
-	put16(ip + 10, 0);
-	put16(ip + 10, ~sum16(ip, 20) & 0xffff);
+	set_checksum(ip);
 }
 
 /*

@@ -8,11 +8,9 @@
  * The wait before a frame is not part of its latency, so the thread may sleep between frames and leaves the CPU
  * to what is measured.
  */
-#include "peer.h"
+#include "packet.h"
 #include "sink.h"
-#include <linux/if_packet.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 
 struct options {
 	const char *device;
@@ -55,17 +53,6 @@ static void parse(int count, char **words, struct options *options)
 	}
 }
 
-static int open_socket(const char *device)
-{
-	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = (int)device_index(device) };
-	int one = 1, fd = socket(AF_PACKET, SOCK_RAW, 0);
-
-	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) != 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		die("AF_PACKET on %s: %s", device, strerror(errno));
-	return fd;
-}
-
 int main(int count, char **words)
 {
 	static uint8_t frame[FRAME_BYTES_MAX];
@@ -75,7 +62,7 @@ int main(int count, char **words)
 
 	parse(count, words, &options);
 	stop_on_signals();
-	int fd = open_socket(options.device);
+	int fd = sending_socket(options.device);
 	if (options.cpu >= 0)
 		pin_to(options.cpu);
 	prctl(PR_SET_TIMERSLACK, 1);

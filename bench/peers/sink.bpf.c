@@ -49,6 +49,13 @@ struct {
 	__type(value, __u64);
 } millis SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SIZES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} sizes SEC(".maps");
+
 static void count(void *map, __u32 key, __u64 bytes)
 {
 	struct sink_count *entry = bpf_map_lookup_elem(map, &key);
@@ -67,6 +74,10 @@ static void note_order(__u32 subscriber, __u32 number)
 	if (!last || !entry)
 		return;
 	entry->numbered++;
+	if (entry->lowest == 0 || number < entry->lowest)
+		entry->lowest = number;
+	if (number > entry->highest)
+		entry->highest = number;
 	/* The difference, so that numbers may wrap. */
 	if ((__s32)(number - *last) > 0)
 		*last = number;
@@ -82,6 +93,15 @@ static void note_latency(const struct probe_payload *probe)
 
 	if (bucket)
 		++*bucket;
+}
+
+static void note_size(__u64 bytes)
+{
+	__u32 key = bytes < SIZES_MAX ? bytes : SIZES_MAX - 1;
+	__u64 *packets = bpf_map_lookup_elem(&sizes, &key);
+
+	if (packets)
+		++*packets;
 }
 
 static void note_millisecond(void)
@@ -102,6 +122,8 @@ int sink(struct xdp_md *ctx)
 	count(&total, 0, end - data);
 	if (plan.millis)
 		note_millisecond();
+	if (plan.sizes)
+		note_size(end - data);
 	/* An IPv4 header without options, and eight bytes more. */
 	if (data + 42 > end || *(__u16 *)(data + 12) != bpf_htons(0x0800) || data[14] != 0x45)
 		return XDP_DROP;
@@ -115,8 +137,8 @@ int sink(struct xdp_md *ctx)
 		if (plan.order && data + 42 + sizeof *probe <= end && probe->magic == bpf_htonl(PROBE_MAGIC))
 			note_order(subscriber, bpf_ntohl(probe->sequence));
 	}
-	if (plan.probe_port && data + 42 + sizeof *probe <= end && *(__u16 *)(data + 36) == bpf_htons(plan.probe_port) &&
-	    probe->magic == bpf_htonl(PROBE_MAGIC))
+	if (plan.latency && data + 42 + sizeof *probe <= end && probe->magic == bpf_htonl(PROBE_MAGIC) &&
+	    (!plan.probe_port || *(__u16 *)(data + 36) == bpf_htons(plan.probe_port)))
 		note_latency(probe);
 	return XDP_DROP;
 }

@@ -1,15 +1,17 @@
 /*
  * Counts the packets that arrive on a device, and drops them.
  *
- *   sink DEVICE [--seconds S] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
- *        [--order] [--latency [PORT]] [--millis] [--skb]
+ *   sink DEVICE [--seconds S] [--count N] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
+ *        [--order] [--latency [PORT]] [--sizes] [--millis] [--skb]
  *
- * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --order also how
- * many numbered frames (see blast.c) came and how many of them after a later one of their subscriber, with --millis
- * the packets of every millisecond and when (CLOCK_MONOTONIC) the first began, so that a gap can be measured and set
- * against what else happened, and with --latency how long the probes (see probe.c) took from the sender's clock_gettime to this device, in
- * microseconds. That is read off by the XDP program, so no thread here has to be woken first or takes a CPU from
- * what is measured. Writes `ready` to stderr when it counts.
+ * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --sizes the packets
+ * of each frame size, with --millis the packets of every millisecond and when (CLOCK_MONOTONIC) the first began, so that a
+ * gap can be measured and set against what else happened. With --order also how many numbered frames (see blast.c)
+ * came, how many of them after a later one of their subscriber, and how many numbers between the lowest and the highest
+ * did not come. With --latency how long probes (see probe.c) or numbered frames took from the sender's clock to this
+ * device, in microseconds: those to the UDP port given, 7777 unless told, 0 for any. That is read off by the XDP
+ * program, so no thread here has to be woken first or takes a CPU from what is measured. Ends early when --count packets have
+ * come. Writes `ready` to stderr when it counts.
  */
 #include "peer.h"
 #include "sink.h"
@@ -19,10 +21,14 @@
 #include <linux/if_link.h>
 
 #define PROBE_PORT 7777
+/* Whether --count packets have come is looked up this often. */
+#define LOOK_NS 10000000
 
 struct options {
 	const char *device;
 	unsigned seconds;
+	/* Packets after which it ends; 0: none. */
+	uint64_t count;
 	struct sink_plan plan;
 	unsigned attach_flags;
 };
@@ -44,8 +50,8 @@ static void parse(int count, char **words, struct options *options)
 				     .attach_flags = XDP_FLAGS_DRV_MODE };
 	struct sink_plan *plan = &options->plan;
 	if (count < 2)
-		die("usage: sink DEVICE [--seconds S] [--subscribers N] [--base A] [--stride N] [--direction down|up] "
-		    "[--order] [--latency [PORT]] [--millis] [--skb]");
+		die("usage: sink DEVICE [--seconds S] [--count N] [--subscribers N] [--base A] [--stride N] "
+		    "[--direction down|up] [--order] [--latency [PORT]] [--sizes] [--millis] [--skb]");
 	options->device = words[1];
 	for (int i = 2; i < count; i++) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : "";
@@ -62,13 +68,21 @@ static void parse(int count, char **words, struct options *options)
 			plan->millis = 1;
 			continue;
 		}
-		if (strcmp(name, "--latency") == 0 && (value[0] < '0' || value[0] > '9')) {
-			plan->probe_port = PROBE_PORT;
+		if (strcmp(name, "--sizes") == 0) {
+			plan->sizes = 1;
 			continue;
+		}
+		if (strcmp(name, "--latency") == 0) {
+			plan->latency = 1;
+			plan->probe_port = PROBE_PORT;
+			if (value[0] < '0' || value[0] > '9')
+				continue;
 		}
 		i++;
 		if (strcmp(name, "--latency") == 0)
-			plan->probe_port = (uint32_t)number_of(name, value, 1, 65535);
+			plan->probe_port = (uint32_t)number_of(name, value, 0, 65535);
+		else if (strcmp(name, "--count") == 0)
+			options->count = (uint64_t)number_of(name, value, 1, 1e12);
 		else if (strcmp(name, "--seconds") == 0)
 			options->seconds = (unsigned)number_of(name, value, 1, SECONDS_MAX);
 		else if (strcmp(name, "--subscribers") == 0)
@@ -130,6 +144,18 @@ static struct sink_count sum_of(int map, uint32_t key)
 	return sum;
 }
 
+/* The sum of a 64-bit counter that each CPU has for itself. */
+static uint64_t packets_at(int map, uint32_t key)
+{
+	uint64_t *one = (uint64_t *)per_cpu, packets = 0;
+
+	if (bpf_map_lookup_elem(map, &key, one) != 0)
+		die("counters: %s", strerror(errno));
+	for (int cpu = 0; cpu < cpus; cpu++)
+		packets += one[cpu];
+	return packets;
+}
+
 static void print_subscribers(int map, unsigned subscribers)
 {
 	for (int bytes = 0; bytes < 2; bytes++) {
@@ -144,7 +170,7 @@ static void print_subscribers(int map, unsigned subscribers)
 
 static void print_order(int map)
 {
-	struct sink_order sum = { 0, 0 }, *one = (struct sink_order *)per_cpu;
+	struct sink_order sum = { 0 }, *one = (struct sink_order *)per_cpu;
 	uint32_t key = 0;
 
 	if (bpf_map_lookup_elem(map, &key, one) != 0)
@@ -152,8 +178,15 @@ static void print_order(int map)
 	for (int cpu = 0; cpu < cpus; cpu++) {
 		sum.numbered += one[cpu].numbered;
 		sum.late += one[cpu].late;
+		if (one[cpu].lowest > 0 && (sum.lowest == 0 || one[cpu].lowest < sum.lowest))
+			sum.lowest = one[cpu].lowest;
+		if (one[cpu].highest > sum.highest)
+			sum.highest = one[cpu].highest;
 	}
-	printf(",\"numbered\":%llu,\"late\":%llu", (unsigned long long)sum.numbered, (unsigned long long)sum.late);
+	const long long expected = sum.numbered > 0 ? (long long)sum.highest - sum.lowest + 1 : 0;
+
+	printf(",\"numbered\":%llu,\"late\":%llu,\"missing\":%lld", (unsigned long long)sum.numbered,
+	       (unsigned long long)sum.late, expected - (long long)sum.numbered);
 }
 
 /* The least number of microseconds that a share of the probes did not pass. */
@@ -172,40 +205,75 @@ static unsigned quantile_us(const uint64_t *buckets, uint64_t count, double shar
 static void print_latency(int map)
 {
 	static uint64_t buckets[LATENCY_BUCKETS];
-	uint64_t count = 0, *one = (uint64_t *)per_cpu;
-	unsigned longest = 0;
+	uint64_t count = 0;
+	unsigned longest = 0, shortest = LATENCY_BUCKETS;
 
 	for (uint32_t us = 0; us < LATENCY_BUCKETS; us++) {
-		if (bpf_map_lookup_elem(map, &us, one) != 0)
-			die("latency: %s", strerror(errno));
-		for (int cpu = 0; cpu < cpus; cpu++)
-			buckets[us] += one[cpu];
+		buckets[us] = packets_at(map, us);
 		count += buckets[us];
 		if (buckets[us] > 0)
 			longest = us;
+		if (buckets[us] > 0 && us < shortest)
+			shortest = us;
 	}
 	printf(",\"latencyUs\":{\"probes\":%llu", (unsigned long long)count);
 	if (count > 0)
-		printf(",\"p50\":%u,\"p99\":%u,\"p999\":%u,\"max\":%u", quantile_us(buckets, count, 0.5),
-		       quantile_us(buckets, count, 0.99), quantile_us(buckets, count, 0.999), longest);
+		printf(",\"min\":%u,\"p50\":%u,\"p99\":%u,\"p999\":%u,\"max\":%u", shortest,
+		       quantile_us(buckets, count, 0.5), quantile_us(buckets, count, 0.99), quantile_us(buckets, count, 0.999), longest);
+	printf("}");
+}
+
+static void print_sizes(int map)
+{
+	const char *separator = "";
+
+	printf(",\"sizePackets\":{");
+	for (uint32_t bytes = 0; bytes < SIZES_MAX; bytes++) {
+		const uint64_t packets = packets_at(map, bytes);
+
+		if (packets == 0)
+			continue;
+		printf("%s\"%u\":%llu", separator, bytes, (unsigned long long)packets);
+		separator = ",";
+	}
 	printf("}");
 }
 
 static void print_millis(int map, const struct sink_plan *plan)
 {
-	uint64_t *one = (uint64_t *)per_cpu;
-
 	printf(",\"startNs\":%llu,\"milliPackets\":[", (unsigned long long)plan->start_ns);
-	for (uint32_t i = 0; i < plan->millis; i++) {
-		uint64_t packets = 0;
-
-		if (bpf_map_lookup_elem(map, &i, one) != 0)
-			die("milliseconds: %s", strerror(errno));
-		for (int cpu = 0; cpu < cpus; cpu++)
-			packets += one[cpu];
-		printf("%s%llu", i ? "," : "", (unsigned long long)packets);
-	}
+	for (uint32_t i = 0; i < plan->millis; i++)
+		printf("%s%llu", i ? "," : "", (unsigned long long)packets_at(map, i));
 	printf("]");
+}
+
+static void attach(const struct options *options, int ifindex, int program)
+{
+	unsigned flags = options->attach_flags;
+	int error = bpf_xdp_attach(ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+
+	/* The driver knows nothing of XDP. */
+	if (error == -EOPNOTSUPP && flags == XDP_FLAGS_DRV_MODE) {
+		flags = XDP_FLAGS_SKB_MODE;
+		error = bpf_xdp_attach(ifindex, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	}
+	if (error != 0)
+		die("XDP on %s: %s", options->device, strerror(-error));
+	attached_ifindex = ifindex;
+	attached_flags = flags;
+	atexit(detach);
+}
+
+/* Sleeps until then, or until as many packets have come as were asked for; false then. */
+static bool wait_until(uint64_t when_ns, int total, uint64_t count)
+{
+	while (count > 0 && now_ns() + LOOK_NS < when_ns && !stopped) {
+		sleep_until_ns(now_ns() + LOOK_NS);
+		if (sum_of(total, 0).packets >= count)
+			return false;
+	}
+	sleep_until_ns(when_ns);
+	return true;
 }
 
 int main(int count, char **words)
@@ -220,22 +288,18 @@ int main(int count, char **words)
 	struct bpf_object *object = load_program(&options);
 	int total = bpf_object__find_map_fd_by_name(object, "total");
 	cpus = libbpf_num_possible_cpus();
-	per_cpu = calloc((size_t)cpus, sizeof *per_cpu);
+	/* The largest of what is kept for each CPU. */
+	per_cpu = calloc((size_t)cpus, sizeof(struct sink_order));
 	if (cpus < 1 || per_cpu == NULL)
 		die("counters: no memory");
 	stop_on_signals();
 	int program = bpf_program__fd(bpf_object__find_program_by_name(object, "sink"));
-	int error = bpf_xdp_attach(ifindex, program, options.attach_flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
-	if (error != 0)
-		die("XDP on %s: %s", options.device, strerror(-error));
-	attached_ifindex = ifindex;
-	attached_flags = options.attach_flags;
-	atexit(detach);
+	attach(&options, ifindex, program);
 	fputs("ready\n", stderr);
 	const uint64_t start_ns = now_ns();
 	uint64_t before = 0;
-	while (!stopped && seconds < options.seconds) {
-		sleep_until_ns(start_ns + (seconds + 1) * NS_PER_SECOND);
+	for (bool goes_on = true; goes_on && !stopped && seconds < options.seconds;) {
+		goes_on = wait_until(start_ns + (seconds + 1) * NS_PER_SECOND, total, options.count);
 		uint64_t packets = sum_of(total, 0).packets;
 		second_packets[seconds++] = packets - before;
 		before = packets;
@@ -251,9 +315,11 @@ int main(int count, char **words)
 		print_subscribers(bpf_object__find_map_fd_by_name(object, "subscribers"), options.plan.subscribers);
 	if (options.plan.order)
 		print_order(bpf_object__find_map_fd_by_name(object, "order"));
+	if (options.plan.sizes)
+		print_sizes(bpf_object__find_map_fd_by_name(object, "sizes"));
 	if (options.plan.millis > 0)
 		print_millis(bpf_object__find_map_fd_by_name(object, "millis"), &options.plan);
-	if (options.plan.probe_port > 0)
+	if (options.plan.latency)
 		print_latency(bpf_object__find_map_fd_by_name(object, "latency"));
 	printf("}\n");
 	return 0;

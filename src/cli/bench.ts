@@ -1,103 +1,68 @@
-/** The verb `weir bench`: reads the options, calls the benchmark, prints what it returns. */
-import { usageError } from '../errors.js';
-import { printJson, printText } from './output.js';
+/** The verb `weir bench`: reads the options, runs benchmarks, prints and writes what they return. */
+import type { Verdict } from '../../bench/canary.js';
+import type { BenchDocument } from '../../bench/rig/document.js';
+import type { NotRun } from '../../bench/rig/page.js';
+import { documentText } from '../../bench/rig/text.js';
+import { WeirError } from '../errors.js';
+import { type RawOptions, readSettings, whole } from './bench-options.js';
+import { BENCHES, type Bench } from './bench-table.js';
+import { printError, printJson, printText } from './output.js';
 
-/** Options as commander hands them out. */
-export type RawOptions = Readonly<Record<string, string | boolean>>;
-
-const CLASSES_MAX = 1_000_000;
-const FLOWS_MAX = 20_000_000;
-const SECONDS_MAX = 3600;
-const QUEUES_MAX = 256;
-const SEED_MAX = 2 ** 32 - 1;
 const RUNS_MAX = 100;
-const CHANGES_MAX = 10_000;
-const FRAME_MAX_BYTES = 1514;
-const BACKENDS = ['xdp', 'packet'];
+const COMMON = { runs: whole('', 1, RUNS_MAX, { fallback: 5, smoke: 1 }) };
 
-export async function runBenchCore(options: RawOptions): Promise<number> {
-  const classes = whole(options, 'classes', 1, CLASSES_MAX);
+export async function runBench(bench: Bench, raw: RawOptions): Promise<number> {
+  const document = await measure(bench, raw);
+  await writeTo(raw, document);
+  await (raw.json === true ? printJson(document) : printText(documentText(document)));
+  return isGood(document, raw) ? 0 : 1;
+}
+
+/** What --smoke measures is too little to be judged. */
+function isGood(document: BenchDocument & { verdict?: Verdict }, { smoke }: RawOptions): boolean {
+  return smoke === true || document.verdict?.withinBounds !== false;
+}
+
+/** One that fails does not keep the others from running: it is told of, and the exit code is 1. */
+export async function runAllBenches(raw: RawOptions): Promise<number> {
+  const documents: BenchDocument[] = [];
+  const notRun: NotRun[] = [];
+  for (const bench of BENCHES) {
+    try {
+      const document = await measure(bench, raw);
+      documents.push(document);
+      await writeTo(raw, document);
+      if (raw.json !== true) await printText(`${documentText(document)}\n`);
+    } catch (error) {
+      if (!(error instanceof WeirError) || error.exitCode === 2) throw error;
+      notRun.push({ bench: bench.name, reason: error.message });
+      printError(error.code, `bench ${bench.name}: ${error.message}`);
+    }
+  }
+  if (raw.out !== undefined) {
+    const { writeIndex } = await import('../../bench/rig/page.js');
+    await writeIndex(String(raw.out), documents, notRun);
+  }
+  if (raw.json === true) await printJson({ bench: 'all', documents, notRun });
+  return notRun.length === 0 && documents.every((document) => isGood(document, raw)) ? 0 : 1;
+}
+
+/** The library that draws is loaded only when something is drawn. */
+async function writeTo(raw: RawOptions, document: BenchDocument): Promise<void> {
+  if (raw.out === undefined) return;
+  const { writePage } = await import('../../bench/rig/page.js');
+  await writePage(String(raw.out), document);
+}
+
+async function measure(bench: Bench, raw: RawOptions): Promise<BenchDocument> {
+  const smoke = raw.smoke === true;
   const settings = {
-    classes,
-    throttled: number(options, 'throttled', 0, 1),
-    flows: options.flows === undefined ? classes : whole(options, 'flows', 1, FLOWS_MAX),
-    seconds: seconds(options),
-    queues: whole(options, 'queues', 1, QUEUES_MAX),
-    seed: whole(options, 'seed', 0, SEED_MAX),
+    ...readSettings(bench.options, raw, smoke),
+    ...readSettings(COMMON, raw, smoke),
+    smoke,
+    tell: (line: string) => {
+      if (process.stderr.isTTY) process.stderr.write(`weir bench ${bench.name}: ${line}\n`);
+    },
   };
-  const { benchCore } = await import('../../bench/core.js');
-  await print(await benchCore(settings), options);
-  return 0;
-}
-
-export async function runBenchFlows(options: RawOptions): Promise<number> {
-  const settings = {
-    flows: whole(options, 'flows', 1, FLOWS_MAX),
-    prefixes: whole(options, 'prefixes', 1, CLASSES_MAX),
-    seconds: seconds(options),
-    seed: whole(options, 'seed', 0, SEED_MAX),
-  };
-  const { benchFlows } = await import('../../bench/flows.js');
-  await print(await benchFlows(settings), options);
-  return 0;
-}
-
-export async function runBenchInline(options: RawOptions): Promise<number> {
-  const backend = String(options.backend);
-  if (!BACKENDS.includes(backend))
-    throw usageError('E_USAGE', `--backend: '${backend}' is not one of ${BACKENDS.join(', ')}`);
-  const settings = {
-    classes: whole(options, 'classes', 1, CLASSES_MAX),
-    queues: whole(options, 'queues', 1, QUEUES_MAX),
-    seconds: Math.ceil(seconds(options)),
-    runs: whole(options, 'runs', 1, RUNS_MAX),
-    size: whole(options, 'size', 64, FRAME_MAX_BYTES),
-    backend,
-  };
-  const { benchInline } = await import('../../bench/inline.js');
-  await print(await benchInline(settings), options);
-  return 0;
-}
-
-export async function runBenchClasses(options: RawOptions): Promise<number> {
-  const settings = {
-    users: whole(options, 'users', 2, CLASSES_MAX),
-    fileClasses: whole(options, 'fileClasses', 0, CLASSES_MAX),
-    runs: whole(options, 'runs', 1, RUNS_MAX),
-    changes: whole(options, 'changes', 1, CHANGES_MAX),
-    seed: whole(options, 'seed', 0, SEED_MAX),
-  };
-  const { benchClasses } = await import('../../bench/classes.js');
-  await print(await benchClasses(settings), options);
-  return 0;
-}
-
-function print(result: object, options: RawOptions): Promise<void> {
-  if (options.json === true) return printJson(result);
-  const lines = Object.entries(result).map(([key, value]) => `${key}: ${textOf(value)}\n`);
-  return printText(lines.join(''));
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-function seconds(options: RawOptions): number {
-  const value = number(options, 'seconds', 0, SECONDS_MAX);
-  if (value === 0) throw usageError('E_USAGE', '--seconds: must be above 0');
-  return value;
-}
-
-function whole(options: RawOptions, name: string, min: number, max: number): number {
-  const value = number(options, name, min, max);
-  if (!Number.isInteger(value))
-    throw usageError('E_USAGE', `--${name}: '${options[name]}' is not a whole number`);
-  return value;
-}
-
-function number(options: RawOptions, name: string, min: number, max: number): number {
-  const text = String(options[name]);
-  const value = /^\d+(\.\d+)?(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw usageError('E_USAGE', `--${name}: '${text}' is not a number from ${min} to ${max}`);
+  return bench.run(settings as never);
 }

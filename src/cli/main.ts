@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addBenchVerbs } from './bench-verbs.js';
 import { addClassesVerbs } from './classes/program.js';
 import type { DoctorOptions } from './doctor.js';
 import type { LabVerbOptions } from './lab.js';
@@ -75,60 +76,7 @@ function createProgram(): Command {
       const { runSim } = await import('./sim.js');
       process.exitCode = await runSim(scenario, options);
     });
-  const bench = program.command('bench').description('the benchmark rig');
-  bench
-    .command('core')
-    .description('one worker over memory rings, 64-byte frames: everything from parsing to recycling')
-    .option('--classes <n>', 'leaf classes', '24576')
-    .option('--throttled <share>', 'share of the classes that are offered twice their ceil', '0')
-    .option('--flows <n>', 'flows; as many as classes when left out')
-    .option('--seconds <s>', 'measured time of each run', '5')
-    .option('--queues <n>', 'queues that the tree is shared with', '1')
-    .option('--seed <n>', 'seed of the traffic', '1')
-    .option('--json', 'print one JSON document')
-    .action(async (options: Record<string, string | boolean>) => {
-      const { runBenchCore } = await import('./bench.js');
-      process.exitCode = await runBenchCore(options);
-    });
-  bench
-    .command('flows')
-    .description('the flow table with the class hash behind it')
-    .option('--flows <n>', 'concurrent flows', '10000000')
-    .option('--prefixes <n>', 'class prefixes', '100000')
-    .option('--seconds <s>', 'measured time of the steady state', '5')
-    .option('--seed <n>', 'seed of the traffic', '1')
-    .option('--json', 'print one JSON document')
-    .action(async (options: Record<string, string | boolean>) => {
-      const { runBenchFlows } = await import('./bench.js');
-      process.exitCode = await runBenchFlows(options);
-    });
-  bench
-    .command('inline')
-    .description('the daemon on a wire of veth pairs beside a minimal AF_XDP forwarder; needs root')
-    .option('--classes <n>', 'leaf classes, each with an address', '24000')
-    .option('--queues <n>', 'queues and workers', '1')
-    .option('--size <bytes>', 'layer-2 bytes of a frame', '64')
-    .option('--runs <n>', 'interleaved runs', '3')
-    .option('--seconds <s>', 'measured time of each load', '3')
-    .option('--backend <name>', 'xdp or packet', 'xdp')
-    .option('--json', 'print one JSON document')
-    .action(async (options: Record<string, string | boolean>) => {
-      const { runBenchInline } = await import('./bench.js');
-      process.exitCode = await runBenchInline(options);
-    });
-  bench
-    .command('classes')
-    .description('from a user database or a file to classes in force: the whole, one row, a plan')
-    .option('--users <n>', 'subscribers in the databases', '24000')
-    .option('--file-classes <n>', 'classes in the file; 0 leaves it out', '1000000')
-    .option('--runs <n>', 'whole loads of each database', '5')
-    .option('--changes <n>', 'single rows that are changed', '30')
-    .option('--seed <n>', 'seed of the sample', '1')
-    .option('--json', 'print one JSON document')
-    .action(async (options: Record<string, string | boolean>) => {
-      const { runBenchClasses } = await import('./bench.js');
-      process.exitCode = await runBenchClasses(options);
-    });
+  addBenchVerbs(program);
   return program;
 }
 

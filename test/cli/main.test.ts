@@ -63,7 +63,8 @@ test('bench flows prints lines for people', () => {
     '0.05',
   );
   assert.is(code, 0);
-  assert.match(stdout, /^bench: flows\nflows: 2000\n(.+: .+\n)+$/);
+  assert.match(stdout, /^weir bench flows: .+\n {2}flows +2,000\n/);
+  assert.match(stdout, /│ weir fq_codel +│ [\d.,]+ /);
 });
 
 test.run();
