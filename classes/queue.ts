@@ -60,42 +60,29 @@ export const MEMORY_DEFAULT_BYTES = 32_000_000;
 /** Less would not hold one packet. */
 export const MEMORY_MIN_BYTES = 2_000;
 
+const PFIFO: QueueSpec = {
+  kind: 'pfifo',
+  limitPackets: LIMIT_DEFAULT_PACKETS,
+  limitBytes: 0,
+  targetUs: TARGET_DEFAULT_US,
+  intervalUs: INTERVAL_DEFAULT_US,
+  flows: 1,
+  ecn: false,
+  isolate: 'none',
+  diffserv: 'besteffort',
+  wash: false,
+};
+
 const DEFAULTS: Readonly<Record<LeafKind, QueueSpec>> = {
-  pfifo: {
-    kind: 'pfifo',
-    limitPackets: LIMIT_DEFAULT_PACKETS,
-    limitBytes: 0,
-    targetUs: TARGET_DEFAULT_US,
-    intervalUs: INTERVAL_DEFAULT_US,
-    flows: 1,
-    ecn: false,
-    isolate: 'none',
-    diffserv: 'besteffort',
-    wash: false,
-  },
-  codel: {
-    kind: 'codel',
-    limitPackets: LIMIT_DEFAULT_PACKETS,
-    limitBytes: 0,
-    targetUs: TARGET_DEFAULT_US,
-    intervalUs: INTERVAL_DEFAULT_US,
-    flows: 1,
-    ecn: false,
-    isolate: 'none',
-    diffserv: 'besteffort',
-    wash: false,
-  },
+  pfifo: PFIFO,
+  codel: { ...PFIFO, kind: 'codel' },
   fq_codel: {
+    ...PFIFO,
     kind: 'fq_codel',
     limitPackets: FQ_LIMIT_DEFAULT_PACKETS,
     limitBytes: MEMORY_DEFAULT_BYTES,
-    targetUs: TARGET_DEFAULT_US,
-    intervalUs: INTERVAL_DEFAULT_US,
     flows: FLOWS_DEFAULT,
     ecn: true,
-    isolate: 'none',
-    diffserv: 'besteffort',
-    wash: false,
   },
 };
 
