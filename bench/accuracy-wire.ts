@@ -7,7 +7,7 @@ import { formatIpv4 } from '../classes/prefix.js';
 import { WeirError } from '../src/errors.js';
 import { Helper, run } from '../src/lab/commands.js';
 import type { ClassDoc } from './canary.js';
-import { DEVICES, type InlineNet } from './inline-net.js';
+import { DEVICES, type InlineNet, readResult } from './inline-net.js';
 import { Paths } from './inline-paths.js';
 import { type Bursts, KernelHtb } from './kernel-htb.js';
 
@@ -140,9 +140,7 @@ export async function receiveUdp({ net }: Wire, load: Load): Promise<Received> {
   } finally {
     await blast.stop();
   }
-  const [json] = /\{.*\}/s.exec(blast.lastWords) ?? [];
-  if (json === undefined) throw new WeirError('E_BENCH_PEERS', `blast did not end well: ${blast.lastWords}`);
-  const { pps: sentPps } = JSON.parse(json) as { pps: number };
+  const { pps: sentPps } = readResult<{ pps: number }>(blast);
   return { ...received, offeredBps: sentPps * frameBytes * BITS_PER_BYTE };
 }
 

@@ -27,8 +27,6 @@ export interface AgreeOptions extends RigOptions {
   readonly canary?: Canary | null;
 }
 
-export const AGREE_TREE_COUNT = AGREE_TREES.length;
-
 const KERNEL = 'kernel HTB';
 const ONE = 'weir';
 const TWO = 'weir, 2 queues';

@@ -1,10 +1,9 @@
 /** A steady load to all subscribers for as long as something else happens, counted at both ends of the wire. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatIpv4 } from '../classes/prefix.js';
-import { WeirError } from '../src/errors.js';
-import { type Helper, run } from '../src/lab/commands.js';
+import { run } from '../src/lab/commands.js';
 import { SUBSCRIBER_BASE } from './churn-database.js';
-import { DEVICES, type InlineNet, untilReady } from './inline-net.js';
+import { DEVICES, endOf, type InlineNet, untilReady } from './inline-net.js';
 
 export interface LoadOptions {
   readonly pps: number;
@@ -52,17 +51,6 @@ export async function underLoad<T>(
     return { sentPackets, lostPackets: sentPackets - packets, value };
   } finally {
     await Promise.all([blast.stop(), sink.stop()]);
-  }
-}
-
-async function endOf<T>(peer: Helper): Promise<T> {
-  peer.assertRunning();
-  await peer.stop();
-  const { lastWords } = peer;
-  try {
-    return JSON.parse(lastWords.slice(lastWords.indexOf('{'))) as T;
-  } catch (cause) {
-    throw new WeirError('E_BENCH_PEERS', `not the result of a peer: ${lastWords}`, { cause });
   }
 }
 

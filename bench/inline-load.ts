@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../src/errors.js';
 import type { Helper } from '../src/lab/commands.js';
-import { DEVICES, type InlineNet, untilReady } from './inline-net.js';
+import { DEVICES, endOf, type InlineNet, readResult, untilReady } from './inline-net.js';
 
 export interface Offer {
   /** 0: as fast as it goes. */
@@ -130,20 +130,6 @@ export class InlineLoad {
 }
 
 /** Ends a peer early; what it then prints. */
-async function endOf<T>(peer: Helper): Promise<T> {
-  peer.assertRunning();
-  await peer.stop();
-  return readResult(peer);
-}
-
-function readResult<T>({ lastWords }: Helper): T {
-  try {
-    return JSON.parse(lastWords.slice(lastWords.indexOf('{'))) as T;
-  } catch (cause) {
-    throw new WeirError('E_BENCH_PEERS', `not the result of a peer: ${lastWords}`, { cause });
-  }
-}
-
 /** How long all CPUs together have been idle. Linux counts that exactly, where it samples what runs. */
 class Busy {
   private readonly idleSeconds: number;

@@ -84,6 +84,22 @@ export async function untilReady(peer: Helper): Promise<void> {
   throw new WeirError('E_BENCH_PEERS', `no sign of life: ${peer.lastWords}`);
 }
 
+/** Ends a peer and reads what it says then. */
+export async function endOf<T>(peer: Helper): Promise<T> {
+  peer.assertRunning();
+  await peer.stop();
+  return readResult(peer);
+}
+
+/** What a peer that has ended said. Throws E_BENCH_PEERS when that is no document. */
+export function readResult<T>({ lastWords }: Helper): T {
+  try {
+    return JSON.parse(lastWords.slice(lastWords.indexOf('{'))) as T;
+  } catch (cause) {
+    throw new WeirError('E_BENCH_PEERS', `not the result of a peer: ${lastWords}`, { cause });
+  }
+}
+
 export class InlineNet {
   readonly generator = `weir-${process.pid}-gen`;
   readonly shaper = `weir-${process.pid}-shaper`;

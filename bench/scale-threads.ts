@@ -1,8 +1,8 @@
 /** Real threads that share one tree, each with a worker of its own and the full load: what sharing costs in earnest. */
 import { Worker as Thread } from 'node:worker_threads';
-import { WeirError } from '../src/errors.js';
 import { type Published, publishTree, type RigSpec } from './core-rig.js';
 import type { Figures } from './rig/rounds.js';
+import { threadResult } from './rig/threads.js';
 import type { Exchanges } from './scale-exchanges.js';
 
 /** What a thread is started with. */
@@ -37,7 +37,10 @@ export async function measureThreads(spec: RigSpec, seconds: number): Promise<Fi
     return new Thread(MAIN, { workerData });
   });
   try {
-    const results = await Promise.all(threads.map((thread) => resultOf(thread, seconds)));
+    const patienceMs = seconds * 4000 + PATIENCE_MS;
+    const results = await Promise.all(
+      threads.map((thread) => threadResult<ScaleThreadResult>(thread, patienceMs)),
+    );
     const total = (of: (result: ScaleThreadResult) => number): number =>
       results.reduce((sum, result) => sum + of(result), 0);
     const packets = total(({ packetsCounted }) => packetsCounted);
@@ -49,17 +52,4 @@ export async function measureThreads(spec: RigSpec, seconds: number): Promise<Fi
   } finally {
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
-}
-
-function resultOf(thread: Thread, seconds: number): Promise<ScaleThreadResult> {
-  return new Promise((resolve, reject) => {
-    const fail = (message: string): void => reject(new WeirError('E_BENCH_THREAD', message));
-    const timer = setTimeout(() => fail('a thread does not end'), seconds * 4000 + PATIENCE_MS);
-    thread.once('message', resolve);
-    thread.once('error', (error) => fail(error.message));
-    thread.once('exit', (code) => {
-      clearTimeout(timer);
-      fail(`a thread ended with ${code}`);
-    });
-  });
 }

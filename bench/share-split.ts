@@ -11,7 +11,6 @@
  * simulator, and so is the time that passes between two steps.
  */
 import { type ClassSpec, type ClassTree, type DirectionSpec, defaultBurstBytes } from '../classes/model.js';
-import { queueSpecOf } from '../classes/queue.js';
 import { Publisher } from '../src/control/publisher.js';
 import { addClassStats, clearStats, emptyStats } from '../src/htb/memory.js';
 import { createSharedShaper, EpochQueue } from '../src/shm/shared-shaper.js';
@@ -19,7 +18,9 @@ import { Direction } from '../src/shm/tree-layout.js';
 import { checkConservation } from '../src/sim/conservation.js';
 import { Subscribers, withSimulatedMatches } from '../src/sim/frames.js';
 import { Meters } from '../src/sim/meters.js';
+import { leafLimits, numberFlows } from '../src/sim/numbering.js';
 import { compileResult } from '../src/sim/outcome.js';
+import { ORIGIN_NS, Pace } from '../src/sim/pace.js';
 import type { SimResult } from '../src/sim/result.js';
 import type { Scenario } from '../src/sim/scenario.js';
 import { SimQueue } from '../src/sim/sim-queue.js';
@@ -27,10 +28,6 @@ import { SimQueue } from '../src/sim/sim-queue.js';
 export type SplitRule = 'static' | 'active';
 
 const NS_PER_SECOND = 1e9;
-/** As in the simulator: how often a worker comes round, and up to how many queues at that pace. */
-const STEP_NS = 5_000;
-const QUEUES_AT_FULL_PACE = 16;
-const ORIGIN_NS = NS_PER_SECOND;
 /** cake_mq's least time between two looks at the other queues. */
 const LOOK_NS = 200_000;
 
@@ -57,14 +54,14 @@ class SplitSimulation {
   private readonly scenario: Scenario;
   private readonly rule: SplitRule;
   private readonly meters: Meters;
-  private readonly classNumbers = new Map<string, number>();
+  private readonly classNumbers: ReadonlyMap<string, number>;
   /** With the matches that the flows' addresses need. */
   private readonly tree: ClassTree;
   private readonly specs: DividedSpecs;
   private readonly parents: Int32Array;
   private readonly islands: Island[];
   private readonly scratch = emptyStats();
-  private readonly stepNs: number;
+  private readonly pace: Pace;
   private readonly endNs: number;
   private readonly windowNs: number;
   private windowEndNs: number;
@@ -73,13 +70,12 @@ class SplitSimulation {
     this.scenario = scenario;
     this.rule = rule;
     this.endNs = ORIGIN_NS + scenario.seconds * NS_PER_SECOND;
-    this.stepNs = STEP_NS * Math.max(1, scenario.queues / QUEUES_AT_FULL_PACE);
+    this.pace = new Pace(scenario.queues);
     this.windowNs = scenario.windowMs * 1e6;
     this.windowEndNs = ORIGIN_NS + this.windowNs;
-    for (const { classId } of scenario.flows)
-      if (!this.classNumbers.has(classId)) this.classNumbers.set(classId, this.classNumbers.size);
-    const meterOfFlow = scenario.flows.map(({ classId }) => this.classNumbers.get(classId)! * 2);
-    this.meters = new Meters(Int32Array.from(meterOfFlow), this.classNumbers.size * 2);
+    const numbers = numberFlows(scenario.flows);
+    this.classNumbers = numbers.classNumbers;
+    this.meters = new Meters(numbers.meterOfFlow, this.classNumbers.size * 2);
     const subscribers = new Subscribers(scenario.flows, this.classNumbers);
     this.tree = withSimulatedMatches(scenario.tree, this.classNumbers, subscribers);
     this.specs = new DividedSpecs(this.tree.classes);
@@ -111,7 +107,7 @@ class SplitSimulation {
         this.note(island, nowNs);
         if (this.look(island, nowNs)) dueNs = nowNs;
       }
-      island.dueNs = this.stepTimeNs(island, Math.max(dueNs, nowNs + this.stepNs / 2));
+      island.dueNs = this.stepTimeNs(island, this.pace.againNs(nowNs, dueNs));
     }
     this.endWindows(endNs);
     const queues = islands.map(({ queue }) => queue);
@@ -136,10 +132,14 @@ class SplitSimulation {
     }));
     // Another seed, or the packets of a flow would arrive on all queues at once.
     const own = { ...scenario, queues: 1, seed: (scenario.seed + queue) >>> 0, flows };
-    const limits = this.tree.classes.map(
-      (spec) => [spec.id, queueSpecOf(this.tree.queue, spec.queue).limitPackets] as const,
-    );
-    const options = { queue: 0, scenario: own, shared, source, classNumbers, limitPackets: new Map(limits) };
+    const options = {
+      queue: 0,
+      scenario: own,
+      shared,
+      source,
+      classNumbers,
+      limitPackets: leafLimits(scenario),
+    };
     const member = new SimQueue({ ...options, subscribers, meters, originNs: ORIGIN_NS });
     const column = (): Float64Array => new Float64Array(divisors.length);
     const activity = { backlog: column(), sent: column(), sentNs: column(), lookedNs: column() };
@@ -154,9 +154,7 @@ class SplitSimulation {
 
   /** The first time at or after `dueNs` at which the queue's worker steps. */
   private stepTimeNs(island: Island, dueNs: number): number {
-    const { islands, stepNs } = this;
-    const phaseNs = ORIGIN_NS + (stepNs * islands.indexOf(island)) / islands.length;
-    return phaseNs + Math.ceil((dueNs - phaseNs) / stepNs) * stepNs;
+    return this.pace.stepTimeNs(this.islands.indexOf(island), dueNs);
   }
 
   /** Each class that is active here counts the queues on which it is; says whether a divisor has changed. */

@@ -3,14 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { EpochQueue } from '../src/shm/shared-shaper.js';
 import { Subscribers } from '../src/sim/frames.js';
 import { Meters } from '../src/sim/meters.js';
+import { numberFlows } from '../src/sim/numbering.js';
+import { ORIGIN_NS } from '../src/sim/pace.js';
 import { SimQueue } from '../src/sim/sim-queue.js';
-import {
-  Gate,
-  ORIGIN_NS,
-  PATIENCE_MS,
-  type ShareThreadData,
-  type ShareThreadResult,
-} from './share-threads.js';
+import { Gate, PATIENCE_MS, type ShareThreadData, type ShareThreadResult } from './share-threads.js';
 
 /** A turn takes some 10 µs; in a gap as long as this the thread did not run, or collected garbage. */
 const STALL_NS = 500_000;
@@ -19,7 +15,7 @@ const data = workerData as ShareThreadData;
 const { scenario, classNumbers, gate } = data;
 const source = new EpochQueue();
 source.push(data.epoch);
-const meterOfFlow = Int32Array.from(scenario.flows, ({ classId }) => classNumbers.get(classId)! * 2);
+const { meterOfFlow } = numberFlows(scenario.flows);
 const meters = new Meters(meterOfFlow, classNumbers.size * 2);
 const subscribers = new Subscribers(scenario.flows, classNumbers);
 const queue = new SimQueue({ ...data, source, subscribers, meters, originNs: ORIGIN_NS });

@@ -3,12 +3,13 @@
  * one step after the other as in the simulator. Cards and arrivals are the simulator's, so no network is needed.
  */
 import { Worker as Thread } from 'node:worker_threads';
-import { queueSpecOf } from '../classes/queue.js';
 import { Publisher } from '../src/control/publisher.js';
-import { WeirError } from '../src/errors.js';
 import { createSharedShaper, type PublishedEpoch, type SharedShaper } from '../src/shm/shared-shaper.js';
 import { Subscribers, withSimulatedMatches } from '../src/sim/frames.js';
+import { leafLimits, numberFlows } from '../src/sim/numbering.js';
+import { ORIGIN_NS } from '../src/sim/pace.js';
 import type { Scenario } from '../src/sim/scenario.js';
+import { threadResult } from './rig/threads.js';
 import type { Windows } from './share-figures.js';
 
 /** What a thread is started with. */
@@ -37,7 +38,6 @@ export interface ShareThreadResult {
   readonly stalledShare: number;
 }
 
-export const ORIGIN_NS = 1e9;
 /** For threads to load their code, to be ready for each other, and to end. */
 export const PATIENCE_MS = 20_000;
 const MAIN = new URL('./share-thread-main.js', import.meta.url);
@@ -50,17 +50,13 @@ export interface ThreadsResult {
 
 /** Runs a scenario of down flows for as long as it says. Throws E_BENCH_THREAD when a thread fails or is not in time. */
 export async function runThreads(scenario: Scenario): Promise<ThreadsResult> {
-  const classNumbers = new Map<string, number>();
-  for (const { classId } of scenario.flows)
-    if (!classNumbers.has(classId)) classNumbers.set(classId, classNumbers.size);
+  const { classNumbers } = numberFlows(scenario.flows);
   const shared = createSharedShaper(scenario.tree.classes.length, scenario.queues);
   const epochs: PublishedEpoch[] = [];
   const publisher = new Publisher(shared, { seed: scenario.seed, deliver: (epoch) => epochs.push(epoch) });
   const subscribers = new Subscribers(scenario.flows, classNumbers);
   publisher.publish(withSimulatedMatches(scenario.tree, classNumbers, subscribers), ORIGIN_NS);
-  const limitPackets = new Map(
-    scenario.tree.classes.map(({ id, queue }) => [id, queueSpecOf(scenario.tree.queue, queue).limitPackets]),
-  );
+  const limitPackets = leafLimits(scenario);
   const gate = new Int32Array(new SharedArrayBuffer(8));
   const common = { scenario, shared, epoch: epochs[0]!, classNumbers, limitPackets, gate };
   const threads = Array.from(
@@ -68,7 +64,10 @@ export async function runThreads(scenario: Scenario): Promise<ThreadsResult> {
     (_, queue) => new Thread(MAIN, { workerData: { ...common, queue } satisfies ShareThreadData }),
   );
   try {
-    const results = await Promise.all(threads.map((thread) => resultOf(thread, scenario.seconds)));
+    const patienceMs = scenario.seconds * 1e3 + PATIENCE_MS;
+    const results = await Promise.all(
+      threads.map((thread) => threadResult<ShareThreadResult>(thread, patienceMs)),
+    );
     const windows = windowsOf(
       scenario,
       classNumbers,
@@ -78,22 +77,6 @@ export async function runThreads(scenario: Scenario): Promise<ThreadsResult> {
   } finally {
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
-}
-
-function resultOf(thread: Thread, seconds: number): Promise<ShareThreadResult> {
-  return new Promise((resolve, reject) => {
-    const fail = (message: string): void => reject(new WeirError('E_BENCH_THREAD', message));
-    const timer = setTimeout(() => fail('a thread does not end'), seconds * 1e3 + PATIENCE_MS);
-    thread.once('message', (result: ShareThreadResult) => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-    thread.once('error', (error) => fail(error.message));
-    thread.once('exit', (code) => {
-      clearTimeout(timer);
-      fail(`a thread ended with ${code}`);
-    });
-  });
 }
 
 /** The threads' windows together, and for inner classes those of all below them. */

@@ -7,6 +7,7 @@
  */
 import { type ClassSpec, type ClassTree, LINK_LAYERS } from '../../classes/model.js';
 import { NO_SETTINGS, type QueueSettings, queueSpecOf } from '../../classes/queue.js';
+import { areEqualSettings } from '../../classes/queue-table.js';
 import { WeirError } from '../errors.js';
 import { freshenBucket, rescaleBucket, wrapUs } from '../htb/sharing/bucket.js';
 import { beginGeneration } from '../htb/sharing/generation.js';
@@ -277,7 +278,7 @@ export class Publisher {
 
   /** What the tree says of the queues of its classes; true when that says nothing new. */
   #takeQueue(queue: QueueSettings): boolean {
-    if (JSON.stringify(queue) === JSON.stringify(this.#queue)) return true;
+    if (areEqualSettings(queue, this.#queue)) return true;
     this.#queue = queue;
     return false;
   }

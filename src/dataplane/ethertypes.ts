@@ -43,3 +43,14 @@ export const IPV4_HEADER_BYTES = 20;
 export const IPV6_HEADER_BYTES = 40;
 /** The shortest IPv6 extension header, and the unit most of them grow by. */
 export const EXTENSION_UNIT_BYTES = 8;
+
+/** What of a way to IP is walked: tags and labels beyond are nobody's. */
+export const VLAN_TAGS_MAX = 2;
+export const MPLS_LABELS_MAX = 8;
+export const MPLS_BOTTOM_OF_STACK = 0x100;
+/** Version 1, type 1, code 0: the only PPPoE header that carries session data (RFC 2516). */
+export const PPPOE_SESSION_DATA = 0x1100;
+
+export function isVlanTag(etherType: number): boolean {
+  return etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_QINQ || etherType === ETHERTYPE_QINQ_OLD;
+}

@@ -17,9 +17,6 @@ const {
   ETHERTYPE_MPLS,
   ETHERTYPE_MPLS_UPSTREAM,
   ETHERTYPE_PPPOE_SESSION,
-  ETHERTYPE_QINQ,
-  ETHERTYPE_QINQ_OLD,
-  ETHERTYPE_VLAN,
   IPV4_HEADER_BYTES,
   IPV6_HEADER_BYTES,
   MPLS_LABEL_BYTES,
@@ -27,6 +24,11 @@ const {
   PPP_IPV6,
   PPPOE_HEADER_BYTES,
   VLAN_TAG_BYTES,
+  VLAN_TAGS_MAX,
+  MPLS_BOTTOM_OF_STACK,
+  MPLS_LABELS_MAX,
+  PPPOE_SESSION_DATA,
+  isVlanTag,
 } = ethertypes;
 
 /** What `ipHeaderAt` returns: the header's offset from the frame's first byte, and 4 or 6. */
@@ -35,13 +37,6 @@ export const enum IpHeader {
   FAMILY_MASK = 7,
   OFFSET_SHIFT = 3,
 }
-
-/** Bounds on what is walked, and marks on the way, as the parser has them. */
-const VLAN_TAGS_MAX = 2;
-const MPLS_LABELS_MAX = 8;
-const MPLS_BOTTOM_OF_STACK = 0x100;
-/** Version 1, type 1, code 0 (RFC 2516). */
-const PPPOE_SESSION_DATA = 0x1100;
 
 const IPV4_WORDS_MIN = IPV4_HEADER_BYTES >> 2;
 const IPV4_CHECKSUM = 10;
@@ -56,7 +51,7 @@ export function ipHeaderAt(view: DataView, at: number, capturedBytes: number): n
   const end = at + capturedBytes;
   let next = at + ETHERNET_HEADER_BYTES;
   let type = view.getUint16(next - 2);
-  for (let tags = 0; isTag(type); tags++) {
+  for (let tags = 0; isVlanTag(type); tags++) {
     next += VLAN_TAG_BYTES;
     if (tags === VLAN_TAGS_MAX || next > end) return IpHeader.NONE;
     type = view.getUint16(next - 2);
@@ -73,10 +68,6 @@ export function ipHeaderAt(view: DataView, at: number, capturedBytes: number): n
     return headerBehindLabels(view, at, next, end);
   }
   return IpHeader.NONE;
-}
-
-function isTag(type: number): boolean {
-  return type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ || type === ETHERTYPE_QINQ_OLD;
 }
 
 /** The stack says nothing of what it carries; the first nibble behind it does. */

@@ -5,17 +5,13 @@ const {
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
   ETHERTYPE_PPPOE_SESSION,
-  ETHERTYPE_QINQ,
-  ETHERTYPE_QINQ_OLD,
-  ETHERTYPE_VLAN,
   PPP_IPV4,
   PPP_IPV6,
   PPPOE_HEADER_BYTES,
   VLAN_TAG_BYTES,
+  VLAN_TAGS_MAX,
+  isVlanTag,
 } = ethertypes;
-
-/** Tags looked behind, as many as the parser reads. */
-const TAGS_MAX = 2;
 
 /**
  * Whether a frame of kind unknown is none of IP's, and not an IP packet that could not be read: those of the first kind
@@ -26,9 +22,9 @@ export function isNonIp(umem: Uint8Array, at: number, capturedBytes: number): bo
   let next = at + ETHERNET_HEADER_BYTES;
   if (next > end) return false;
   let type = wordAt(umem, next - 2);
-  for (let tags = 0; isTag(type); tags++) {
+  for (let tags = 0; isVlanTag(type); tags++) {
     next += VLAN_TAG_BYTES;
-    if (tags === TAGS_MAX || next > end) return false;
+    if (tags === VLAN_TAGS_MAX || next > end) return false;
     type = wordAt(umem, next - 2);
   }
   if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return false;
@@ -36,10 +32,6 @@ export function isNonIp(umem: Uint8Array, at: number, capturedBytes: number): bo
   if (next + PPPOE_HEADER_BYTES > end) return false;
   const protocol = wordAt(umem, next + PPPOE_HEADER_BYTES - 2);
   return protocol !== PPP_IPV4 && protocol !== PPP_IPV6;
-}
-
-function isTag(type: number): boolean {
-  return type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ || type === ETHERTYPE_QINQ_OLD;
 }
 
 function wordAt(umem: Uint8Array, at: number): number {

@@ -41,9 +41,6 @@ const {
   ETHERTYPE_MPLS,
   ETHERTYPE_MPLS_UPSTREAM,
   ETHERTYPE_PPPOE_SESSION,
-  ETHERTYPE_QINQ,
-  ETHERTYPE_QINQ_OLD,
-  ETHERTYPE_VLAN,
   EXTENSION_UNIT_BYTES,
   IPV4_HEADER_BYTES,
   IPV6_HEADER_BYTES,
@@ -65,6 +62,11 @@ const {
   PROTO_UDP,
   PROTO_UDPLITE,
   VLAN_TAG_BYTES,
+  VLAN_TAGS_MAX,
+  MPLS_BOTTOM_OF_STACK,
+  MPLS_LABELS_MAX,
+  PPPOE_SESSION_DATA,
+  isVlanTag,
 } = ethertypes;
 const { KEY_WORDS_SHIFT, KIND_IPV4, KIND_IPV6, KIND_UNKNOWN } = batchLayout;
 const {
@@ -80,8 +82,6 @@ const {
 } = causes;
 
 /** Bounds on what a frame may make the parser walk. */
-const VLAN_TAGS_MAX = 2;
-const MPLS_LABELS_MAX = 8;
 const EXTENSIONS_MAX = 8;
 
 const PORTS_BYTES = 4;
@@ -92,9 +92,6 @@ const PLAIN_TYPE_AND_IHL = (ETHERTYPE_IPV4 << 8) | 0x45;
 /** The same offset and more-fragments bits, in the half word and in the word that it begins. */
 const IPV4_FRAGMENT_MASK = 0x3fff;
 const IPV4_FRAGMENT_MASK_WORD = 0x3fff0000;
-/** Version 1, type 1, code 0: the only PPPoE header that carries session data (RFC 2516). */
-const PPPOE_SESSION_DATA = 0x1100;
-const MPLS_BOTTOM_OF_STACK = 0x100;
 /** Offset and more-fragments bits of an IPv6 fragment header; the two reserved bits between are ignored. */
 const IPV6_FRAGMENT_MASK = 0xfff9;
 /** Larger than any IP packet: no outer header has bounded it. */
@@ -214,7 +211,7 @@ function parseFrame(view: DataView, at: number, end: number, key: Int32Array, ke
   let etherType = view.getUint16(at + 12);
   let next = at + ETHERNET_HEADER_BYTES;
   let vlanBits = 0;
-  for (let tags = 0; isTag(etherType); tags++) {
+  for (let tags = 0; isVlanTag(etherType); tags++) {
     if (tags === VLAN_TAGS_MAX) return PARSE_TOO_MANY_TAGS;
     if (end - next < VLAN_TAG_BYTES) return PARSE_TRUNCATED;
     const tagAndType = view.getInt32(next);
@@ -229,10 +226,6 @@ function parseFrame(view: DataView, at: number, end: number, key: Int32Array, ke
     return parseMpls(view, next, end, vlanBits, key, keyAt);
   }
   return PARSE_NON_IP;
-}
-
-function isTag(etherType: number): boolean {
-  return etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_QINQ || etherType === ETHERTYPE_QINQ_OLD;
 }
 
 function parsePppoe(

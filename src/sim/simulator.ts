@@ -7,13 +7,14 @@
  * scenario alone, so does the result.
  */
 import type { ClassTree } from '../../classes/model.js';
-import { queueSpecOf } from '../../classes/queue.js';
 import { Publisher } from '../control/publisher.js';
 import { createSharedShaper, EpochQueue, type SharedShaper } from '../shm/shared-shaper.js';
 import { checkConservation } from './conservation.js';
 import { Subscribers, withSimulatedMatches } from './frames.js';
 import { Meters } from './meters.js';
+import { leafLimits, numberFlows } from './numbering.js';
 import { compileResult } from './outcome.js';
+import { ORIGIN_NS, Pace } from './pace.js';
 import type { SimResult } from './result.js';
 import type { Scenario } from './scenario.js';
 import { SimQueue } from './sim-queue.js';
@@ -22,15 +23,6 @@ import { TimeHeap } from './time-heap.js';
 export type { ClassResult, DirectionResult, SimResult } from './result.js';
 
 const NS_PER_SECOND = 1e9;
-/**
- * How often a worker comes round: with full batches of 64 it needs 5 to 10 µs for one. Idle ones that poll are
- * faster, but finer steps would only make the simulation slower.
- */
-const STEP_NS = 5_000;
-/** With more queues than this each comes round more seldom, so that the steps of a second have a bound. */
-const QUEUES_AT_FULL_PACE = 16;
-/** Time of the run's second 0; not 0 itself, so that no stamp of the run looks like one that was never set. */
-const ORIGIN_NS = NS_PER_SECOND;
 const FRESHEN_NS = 300 * NS_PER_SECOND;
 
 /** Runs the scenario to its end. Throws E_CONSERVATION when packets or frames were lost or made up. */
@@ -44,12 +36,12 @@ class Simulation {
   private readonly scenario: Scenario;
   private readonly publisher: Publisher;
   private readonly shared: SharedShaper;
-  private readonly classNumbers = new Map<string, number>();
+  private readonly classNumbers: ReadonlyMap<string, number>;
   private readonly subscribers: Subscribers;
   private readonly meters: Meters;
   private readonly queues: SimQueue[] = [];
   private readonly endNs: number;
-  private readonly stepNs: number;
+  private readonly pace: Pace;
   /** When each queue's worker steps next. */
   private readonly agenda: TimeHeap;
   private readonly windowNs: number;
@@ -59,11 +51,12 @@ class Simulation {
 
   constructor(scenario: Scenario) {
     this.scenario = scenario;
-    const meterOfFlow = this.numberFlows();
-    this.meters = new Meters(meterOfFlow, this.classNumbers.size * 2);
+    const numbers = numberFlows(scenario.flows);
+    this.classNumbers = numbers.classNumbers;
+    this.meters = new Meters(numbers.meterOfFlow, this.classNumbers.size * 2);
     this.subscribers = new Subscribers(scenario.flows, this.classNumbers);
     this.endNs = ORIGIN_NS + scenario.seconds * NS_PER_SECOND;
-    this.stepNs = STEP_NS * Math.max(1, scenario.queues / QUEUES_AT_FULL_PACE);
+    this.pace = new Pace(scenario.queues);
     this.windowNs = scenario.windowMs * 1e6;
     this.windowEndNs = ORIGIN_NS + this.windowNs;
     this.agenda = new TimeHeap(scenario.queues);
@@ -102,8 +95,7 @@ class Simulation {
       const queue = this.agenda.topId;
       const member = this.queues[queue]!;
       member.run(nowNs);
-      // A worker steps at most once at each of its times, so what is due now is due at the next.
-      const dueNs = Math.max(member.nextDueNs(nowNs), nowNs + this.stepNs / 2);
+      const dueNs = this.pace.againNs(nowNs, member.nextDueNs(nowNs));
       this.agenda.replaceTop(this.stepTimeNs(queue, dueNs));
     }
     this.endWindows(this.endNs);
@@ -119,32 +111,16 @@ class Simulation {
     this.publisher.publish(withSimulatedMatches(tree, this.classNumbers, this.subscribers), atNs);
   }
 
-  /** Numbers the classes that have flows and returns each flow's meter: two a class, by direction. */
-  private numberFlows(): Int32Array {
-    const { flows } = this.scenario;
-    const meterOfFlow = new Int32Array(flows.length);
-    for (let flow = 0; flow < flows.length; flow++) {
-      const { classId, direction } = flows[flow]!;
-      const number = this.classNumbers.get(classId) ?? this.classNumbers.size;
-      this.classNumbers.set(classId, number);
-      meterOfFlow[flow] = number * 2 + direction;
-    }
-    return meterOfFlow;
-  }
-
-  /** The first time at or after `dueNs` at which the queue's worker steps; Infinity stays. */
+  /** The first time at or after `dueNs` at which the queue's worker steps and is not stalled; Infinity stays. */
   private stepTimeNs(queue: number, dueNs: number): number {
     if (dueNs === Number.POSITIVE_INFINITY) return dueNs;
-    const { stepNs } = this;
-    // The queues come round one after the other and not all at once, as threads do.
-    const phaseNs = ORIGIN_NS + (stepNs * queue) / this.queues.length;
-    let timeNs = phaseNs + Math.ceil((dueNs - phaseNs) / stepNs) * stepNs;
+    let timeNs = this.pace.stepTimeNs(queue, dueNs);
     for (
       let stalled = this.stallEndNs(queue, timeNs);
       stalled > timeNs;
       stalled = this.stallEndNs(queue, timeNs)
     ) {
-      timeNs = phaseNs + Math.ceil((stalled - phaseNs) / stepNs) * stepNs;
+      timeNs = this.pace.stepTimeNs(queue, stalled);
     }
     return timeNs;
   }
@@ -196,14 +172,4 @@ function capacityFor(scenario: Scenario): number {
   let classes = scenario.tree.classes.length;
   for (const change of scenario.changes) classes += change.tree.classes.length;
   return Math.max(1, classes);
-}
-
-/** The most packets that each class may hold in any of the trees. */
-function leafLimits(scenario: Scenario): Map<string, number> {
-  const limits = new Map<string, number>();
-  for (const tree of [scenario.tree, ...scenario.changes.map((change) => change.tree)]) {
-    for (const { id, queue } of tree.classes)
-      limits.set(id, Math.max(limits.get(id) ?? 0, queueSpecOf(tree.queue, queue).limitPackets));
-  }
-  return limits;
 }

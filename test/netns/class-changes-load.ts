@@ -1,5 +1,5 @@
 /**
- * A user database of many subscribers, and a load of numbered frames for all of them.
+ * A load of numbered frames for all subscribers of a user database.
  *
  *     internet [net0] blast ──▶ [out0] weir [in0] ──▶ [sub0] sink, subscribers
  *
@@ -7,53 +7,13 @@
  * knows each by its number, counts for each subscriber, and reads off how long each was on its way.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
-import { openStore } from '../../classes/stores/open.js';
 import type { Lab } from './daemon-lab.js';
 import { sentAndDropped } from './fail-open-load.js';
 import { Program } from './program.js';
 
-const PER_SITE = 1024;
 const TRAIN = 8;
 const FIRST_PORT = 20_000;
 const SETTLE_MS = 300;
-
-// ---- the database -----------------------------------------------------------------------------------------
-
-/** Fills a new SQLite file: three levels, one address each from 10.0.0.0 on, and rates that hold nobody back. */
-export async function fillDatabase(path: string, subscribers: number): Promise<void> {
-  const store = openStore(`sqlite:${path}`);
-  await store.createSchema();
-  await store.close();
-  const database = new Database(path);
-  try {
-    database.transaction(() => fill(database, subscribers))();
-  } finally {
-    database.close();
-  }
-}
-
-function fill(database: Database.Database, subscribers: number): void {
-  const [plan, site, subscriber, address] = [
-    "INSERT INTO plans (id, down_rate, down_ceil, up_rate, up_ceil) VALUES (?, ?, '100mbit', '1mbit', '100mbit')",
-    'INSERT INTO sites (id, parent, down_rate, up_rate) VALUES (?, ?, ?, ?)',
-    'INSERT INTO subscribers (id, site, plan) VALUES (?, ?, ?)',
-    'INSERT INTO addresses (address, subscriber) VALUES (?, ?)',
-  ].map((text) => database.prepare(text));
-  plan!.run('small', '1mbit');
-  plan!.run('large', '2mbit');
-  site!.run('uplink', null, '100gbit', '100gbit');
-  for (let i = 0; i < subscribers; i++) {
-    const of = `s${Math.floor(i / PER_SITE)}`;
-    if (i % PER_SITE === 0) site!.run(of, 'uplink', '4gbit', '4gbit');
-    subscriber!.run(idOf(i), of, 'small');
-    address!.run(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, idOf(i));
-  }
-}
-
-export function idOf(subscriber: number): string {
-  return `u${subscriber}`;
-}
 
 // ---- the load ---------------------------------------------------------------------------------------------
 

@@ -6,16 +6,18 @@
  * so is seen in the sockets' and the devices' counters, and a moment in which something was lost is tried once more. What
  * weir itself would do wrong shows on the busiest machine: frames out of order, of no class, dropped by a queue.
  */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { fillDatabase, idOf } from '../../bench/churn-database.js';
 import { buildPeers } from '../../bench/inline-net.js';
 import { ask } from '../../src/control/client.js';
 import type { StatsDocument } from '../../src/metrics/report.js';
-import { fillDatabase, idOf, NumberedLoad, type NumberedResult } from './class-changes-load.js';
+import { NumberedLoad, type NumberedResult } from './class-changes-load.js';
 import { DaemonProcess, type Lab, makeLab, removeLab, weir, writeConfig } from './daemon-lab.js';
 import { sentAndDropped } from './fail-open-load.js';
 import { hasTool, whyNoXdp } from './namespaces.js';
