@@ -75,12 +75,12 @@ for (const [name, order] of ORDERS) {
     const other = { isLittle: !order.isLittle };
     const file = Buffer.concat([
       section(order),
-      interfaceBlock(order, { snap: 100 }),
+      interfaceBlock(order, { snap: 60 }),
       // 2^-20 s from 2020 on, and 10^-9 s.
       interfaceBlock(order, { tsresol: 0x80 | 20, tsoffset: 1_577_836_800n }),
       interfaceBlock(order, { tsresol: 9 }),
       enhanced(order, 0, START_NS / 1000n, a!),
-      simple(order, b!.subarray(0, 100), 1000),
+      simple(order, b!.subarray(0, 60), 1000),
       block(order, 0xbad, Buffer.alloc(8)),
       enhanced(order, 1, 3n << 19n, b!, 9000),
       enhanced(order, 2, START_NS + 1n, c!),
@@ -92,7 +92,7 @@ for (const [name, order] of ORDERS) {
     ]);
     assert.equal(read(file), [
       { atNs: START_NS, bytes: a, wireBytes: a!.length },
-      { atNs: START_NS, bytes: b!.subarray(0, 100), wireBytes: 1000 },
+      { atNs: START_NS, bytes: b!.subarray(0, 60), wireBytes: 1000 },
       { atNs: 1_577_836_801_500_000_000n, bytes: b, wireBytes: 9000 },
       { atNs: START_NS + 1n, bytes: c, wireBytes: c!.length },
       { atNs: 7n, bytes: c, wireBytes: c!.length },
