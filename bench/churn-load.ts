@@ -8,6 +8,8 @@ import { DEVICES, endOf, type InlineNet, untilReady } from './inline-net.js';
 export interface LoadOptions {
   readonly pps: number;
   readonly subscribers: number;
+  /** The device at which it arrives. */
+  readonly sink: string;
 }
 
 export interface Carried {
@@ -26,11 +28,11 @@ const SETTLE_MS = 300;
 /** What of the load was lost while `body` ran, and what `body` returned. */
 export async function underLoad<T>(
   net: InlineNet,
-  { pps, subscribers }: LoadOptions,
+  { pps, subscribers, sink: arrival }: LoadOptions,
   body: () => Promise<T>,
 ): Promise<Carried & { readonly value: T }> {
   const seconds = String(SECONDS_MAX);
-  const sink = net.startPeer(net.sink, 'sink', DEVICES.sink, '--seconds', seconds);
+  const sink = net.startPeer(net.sink, 'sink', arrival, '--seconds', seconds);
   await untilReady(sink);
   const droppedBefore = await droppedAtSender(net);
   const blast = net.startPeer(

@@ -21,12 +21,14 @@ const EDITOR = fileURLToPath(new URL('./churn-editor.js', import.meta.url));
 const START_MAX_MS = 60_000;
 const IN_FORCE_MAX_MS = 60_000;
 const POLL_MS = 1;
-/** The code of a daemon that has just started is not compiled yet. */
-const WARM_UP_CHANGES = 3;
+/** The code of a daemon that has just started is not compiled yet: so many commits of so many rows come first. */
+const WARM_UP_COMMITS = 12;
+const WARM_UP_ROWS = 1000;
 /** Changes that come one right after the other wait for the control thread to rest. */
 const REST_MS = 100;
 
 export class WeirChurn implements ChurnSide {
+  readonly sink = DEVICES.sink;
   readonly #net: InlineNet;
   readonly #folder: string;
   readonly #subscribers: number;
@@ -53,7 +55,7 @@ export class WeirChurn implements ChurnSide {
       const fromNothingSeconds = (performance.now() - startMs) / 1000;
       const editor = new Editor(this.#database);
       try {
-        for (let i = 0; i < WARM_UP_CHANGES; i++) await this.#one(editor, i);
+        await this.#warmUp(editor);
         const figures = await body({
           one: (subscriber) => this.#one(editor, subscriber),
           singles: (seconds) => this.#singles(seconds),
@@ -73,18 +75,24 @@ export class WeirChurn implements ChurnSide {
     }
   }
 
-  /** From the end of the commit to the epoch that has it. */
+  async #warmUp(editor: Editor): Promise<void> {
+    const rows = Array.from({ length: Math.min(WARM_UP_ROWS, this.#subscribers) }, (_, i) => i);
+    for (let i = 0; i < WARM_UP_COMMITS; i++) await this.#inForce(() => editor.changeMany(rows));
+  }
+
   async #one(editor: Editor, subscriber: number): Promise<number> {
     const tookMs = await this.#inForce(() => editor.change(subscriber));
     await sleep(REST_MS);
     return tookMs;
   }
 
-  /** Makes one commit and waits for the epoch that has it, which is the next; the milliseconds of that. */
+  /** Makes one commit and waits for the epoch that has it, which is the next; the milliseconds of both. */
   async #inForce(commit: () => void): Promise<number> {
     const epoch = await this.#epoch();
+    const startMs = performance.now();
     commit();
-    return this.#afterEpoch(epoch);
+    while ((await this.#epoch()) === epoch) await this.#wait(startMs);
+    return performance.now() - startMs;
   }
 
   /** From the first commit until the last of them is in force. */
@@ -109,15 +117,9 @@ export class WeirChurn implements ChurnSide {
     return (performance.now() - startMs) / 1000;
   }
 
+  /** Which every worker has adopted. */
   async #epoch(): Promise<number> {
-    return (JSON.parse(await ask(this.#socket, '/stats?class=uplink')) as { epoch: number }).epoch;
-  }
-
-  /** Milliseconds until a later one is published. */
-  async #afterEpoch(epoch: number): Promise<number> {
-    const startMs = performance.now();
-    while ((await this.#epoch()) === epoch) await this.#wait(startMs);
-    return performance.now() - startMs;
+    return (JSON.parse(await ask(this.#socket, '/health')) as { epoch: number }).epoch;
   }
 
   /** Until the classes in force are those of the database. */

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TC_CLASSES_MAX } from '../classes/formats/tc-export.js';
 import { usageError } from '../src/errors.js';
 import { underLoad } from './churn-load.js';
-import { TcChurn } from './churn-tc.js';
+import { TC_EXIT, TcChurn } from './churn-tc.js';
 import { WeirChurn } from './churn-weir.js';
-import { DEVICES, type InlineNet, withInlineNet } from './inline-net.js';
+import { type InlineNet, withInlineNet } from './inline-net.js';
 import { whyNoKernelHtb } from './kernel-htb.js';
 import { type BenchDocument, documentOf, type RigOptions } from './rig/document.js';
 import { type Column, type Figures, measureInTurns, ratioOf, spreadOf } from './rig/rounds.js';
@@ -20,6 +20,8 @@ export interface ChurnOptions extends RigOptions {
   readonly seconds: number;
   /** Packets a second to all subscribers meanwhile. */
   readonly pps: number;
+  /** Changes made at once; no more than there are classes. */
+  readonly batch: number;
   /** Changes that are timed one by one. */
   readonly changes: number;
 }
@@ -41,6 +43,8 @@ export type ChurnFigures = Figures;
 export interface ChurnSide {
   /** Runs `body` while classes are in force; adds how long it took until they were. */
   while(body: (timed: Timed) => Promise<ChurnFigures>): Promise<ChurnFigures>;
+  /** Where in the sink's namespace its traffic arrives. */
+  readonly sink: string;
 }
 
 const FIGURES = [
@@ -51,8 +55,6 @@ const FIGURES = [
   'fromNothingSeconds',
 ] as const;
 const COLUMNS = { weir: 'weir', tc: 'tc -batch' } as const;
-/** Changes made at once: so many that starting tc is little of it. */
-const BATCH = 1000;
 /** The load ends by itself; see churn-load.ts. */
 const SECONDS_MAX = 60;
 /** Far from each other in the tree. */
@@ -61,7 +63,7 @@ const STRIDE = 7919;
 /** Needs root. Throws E_BENCH_…; all namespaces and processes are gone afterwards. */
 export async function benchChurn(options: ChurnOptions): Promise<BenchDocument> {
   const startedMs = Date.now();
-  const { classes, seconds, pps, changes, runs, tell = () => {} } = options;
+  const { classes, seconds, pps, batch, changes, runs, tell = () => {} } = options;
   if (seconds > SECONDS_MAX) throw usageError('E_USAGE', `--seconds: at most ${SECONDS_MAX}`);
   return withInlineNet(1, async (net, folder) => {
     const tooMany = classes + 1 + Math.ceil(classes / 1024) > TC_CLASSES_MAX;
@@ -85,7 +87,7 @@ export async function benchChurn(options: ChurnOptions): Promise<BenchDocument> 
         classes,
         seconds,
         pps,
-        batch: Math.min(BATCH, classes),
+        batch: Math.min(batch, classes),
         changes,
         frameBytes: 64,
         queues: 1,
@@ -101,10 +103,10 @@ export async function benchChurn(options: ChurnOptions): Promise<BenchDocument> 
 
 const NOTES = [
   'changesPerSecond: batches, each in force before the next: a commit of so many rows, or a run of tc -batch.',
-  'singlesPerSecond: for weir rows that another program commits one by one, until the last is in force; for tc a run of it for each. oneChangeMs: the median.',
-  'weir: rows of a SQLite database; a change is in force when its epoch is published, for both directions.',
-  `tc: classes of one direction, on the device ${DEVICES.inside} alone, without filters and leaf queues; the class comes with the packet. That is the least that tc has to do.`,
-  'reloadSeconds: every class gets another rate. fromNothingSeconds: from nothing to all classes in force, without traffic; for weir the start of the daemon.',
+  'singlesPerSecond: for weir rows that another program commits one by one, until the last is in force; for tc a run of it for each. oneChangeMs: the median, commit or start of tc included.',
+  'weir: rows of a SQLite database; a change is in force when every worker has adopted its epoch, for both directions.',
+  `tc: classes of one direction, on the device ${TC_EXIT.device} alone; the class comes with the packet. Changes of a rate touch neither leaf queues nor filters.`,
+  'reloadSeconds: every class gets another rate. fromNothingSeconds: from nothing to all classes in force with their leaf queues and addresses, without traffic; for weir the start of the daemon, in both directions. tc does it once, before the first run, and every run has that figure; onlyClassesSeconds is the part of it without leaf queues and filters.',
   'lostPackets: of sentPackets, from the first change to the last of a run; idleLostPackets: of idleSentPackets, the same load with no change.',
 ];
 
@@ -121,14 +123,20 @@ function columnOf(
     missing,
     measure: () => {
       side ??= open();
-      return side.while((timed) => measure(net, options, timed));
+      const { sink } = side;
+      return side.while((timed) => measure(net, options, sink, timed));
     },
   };
 }
 
-async function measure(net: InlineNet, options: ChurnOptions, timed: Timed): Promise<ChurnFigures> {
+async function measure(
+  net: InlineNet,
+  options: ChurnOptions,
+  sink: string,
+  timed: Timed,
+): Promise<ChurnFigures> {
   const { classes, seconds, pps, changes } = options;
-  const load = { pps, subscribers: classes };
+  const load = { pps, subscribers: classes, sink };
   const idle = await underLoad(net, load, () => sleep(seconds * 1000));
   const busy = await underLoad(net, load, async () => {
     const changesPerSecond = await batches(options, timed);
@@ -151,8 +159,8 @@ async function measure(net: InlineNet, options: ChurnOptions, timed: Timed): Pro
   };
 }
 
-async function batches({ classes, seconds }: ChurnOptions, timed: Timed): Promise<number> {
-  const length = Math.min(BATCH, classes);
+async function batches({ classes, seconds, batch }: ChurnOptions, timed: Timed): Promise<number> {
+  const length = Math.min(batch, classes);
   const startMs = performance.now();
   let done = 0;
   for (; performance.now() < startMs + seconds * 1000; done += length) {

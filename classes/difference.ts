@@ -49,6 +49,8 @@ class Comparison {
   readonly moved: { id: string; from: string | null; to: string | null }[] = [];
   readonly changed: { id: string; changes: readonly KeyChange[] }[] = [];
   unchanged = 0;
+  #last: { readonly before: ClassSpec; readonly after: ClassSpec; readonly changes: KeyChange[] } | null =
+    null;
 
   compare(before: ClassSpec, after: ClassSpec): void {
     if (before === after || areEqualClasses(before, after)) {
@@ -57,8 +59,19 @@ class Comparison {
     }
     const { id } = after;
     if (before.parent !== after.parent) this.moved.push({ id, from: before.parent, to: after.parent });
-    const changes = changesOf(before, after);
+    const changes = this.#changesOf(before, after);
     if (changes.length > 0) this.changed.push({ id, changes });
+  }
+
+  /** Plans are few: what changes for one class mostly is what has changed for the one before it, and is written once. */
+  #changesOf(before: ClassSpec, after: ClassSpec): readonly KeyChange[] {
+    if (!areEqualMatches(before.match, after.match)) return changesOf(before, after);
+    const last = this.#last;
+    if (last !== null && haveOnePlan(last.before, before) && haveOnePlan(last.after, after))
+      return last.changes;
+    const changes = changesOf(before, after);
+    this.#last = { before, after, changes };
+    return changes;
   }
 }
 
@@ -129,6 +142,11 @@ export function areEqualClasses(a: ClassSpec, b: ClassSpec): boolean {
     areSameDirections(a.up, b.up) &&
     areEqualMatches(a.match, b.match)
   );
+}
+
+/** Whether rates and queues are the very same objects. */
+function haveOnePlan(a: ClassSpec, b: ClassSpec): boolean {
+  return a.down === b.down && a.up === b.up && a.queue === b.queue;
 }
 
 function areSameDirections(a: DirectionSpec | null, b: DirectionSpec | null): boolean {

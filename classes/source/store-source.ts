@@ -12,12 +12,9 @@
 import { defer, finalize, map, type Observable, share, tap } from 'rxjs';
 import { Book } from '../book.js';
 import type { CompileResult } from '../compile.js';
-import type { Store, StoreChange } from '../stores/store.js';
+import { CHANGED_IDS_MAX, type Store, type StoreChange } from '../stores/store.js';
 import { linesOf } from './lines.js';
 import type { ClassSource, SourceResult } from './source.js';
-
-/** So many subscribers are read faster with all the others. */
-const IDS_MAX = 5000;
 
 type Pending = ReadonlySet<string> | 'all';
 
@@ -95,6 +92,6 @@ export class StoreSource implements ClassSource {
 }
 
 function joined(a: Pending, b: Pending): Pending {
-  if (a === 'all' || b === 'all' || a.size + b.size > IDS_MAX) return 'all';
+  if (a === 'all' || b === 'all' || a.size + b.size > CHANGED_IDS_MAX) return 'all';
   return new Set([...a, ...b]);
 }

@@ -62,10 +62,11 @@ export class PostgresStore implements Store {
     return this.#withClient('read', 'table subscribers', (client) =>
       inSnapshot(client, async () => {
         const { subscribers, addresses } = patchQueries(this.#db, await missingIn(client), isAnyOfParameter);
+        const used = (await client.query(subscribers.counts, [ids])).rows[0];
         return {
           ids,
-          subscribers: (await client.query(subscribers.sql, [ids])).rows,
-          addresses: (await client.query(addresses.sql, [ids])).rows,
+          subscribers: (await client.query(subscribers.textFor(used), [ids])).rows,
+          addresses: (await client.query(addresses, [ids])).rows,
         };
       }),
     );

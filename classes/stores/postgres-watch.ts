@@ -25,7 +25,7 @@ export class PostgresWatch {
   #client: pg.Client | null = null;
   #heartbeat: NodeJS.Timeout | null = null;
   #stopped = false;
-  /** What came since the last event: notifications of one commit arrive together. Null: anything. */
+  /** What came since the last event. Null: anything. */
   #ids: Set<string> | null = new Set();
   #emits = false;
 
@@ -51,7 +51,7 @@ export class PostgresWatch {
         if (channel === CHANNEL) this.#take(payload ?? '');
       });
       await client.query(`LISTEN ${CHANNEL}`);
-      this.#heartbeat = setInterval(() => this.#beat(client), this.#heartbeatMs);
+      this.#heartbeat = setInterval(() => this.#ask(), this.#heartbeatMs);
       this.#take('');
     } catch (cause) {
       if (cause instanceof WeirError) this.#out.error(cause);
@@ -73,8 +73,12 @@ export class PostgresWatch {
     this.#out.complete();
   }
 
-  #beat(client: pg.Client): void {
-    client.query('SELECT 1').catch(() => this.#fail('the server does not answer'));
+  /** `answered` is called between the notifications that came before the answer and those that come after it. */
+  #ask(answered: () => void = () => {}): void {
+    this.#client?.query('SELECT 1', (error) => {
+      if (error) this.#fail('the server does not answer');
+      else answered();
+    });
   }
 
   #fail(message: string): void {
@@ -89,7 +93,8 @@ export class PostgresWatch {
     else for (const id of ids) this.#ids?.add(id);
     if (this.#emits) return;
     this.#emits = true;
-    setImmediate(() => this.#emit());
+    // Those of one commit come in several packets where they are many; the server sends all of them before it answers.
+    this.#ask(() => this.#emit());
   }
 
   #emit(): void {

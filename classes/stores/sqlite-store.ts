@@ -61,10 +61,11 @@ export class SqliteStore implements Store {
     const parameter = JSON.stringify(ids);
     const read = (): SubscriberPatch => {
       const { subscribers, addresses } = patchQueries(this.#builder, missingIn(db), isInParameter);
+      const used = db.prepare(subscribers.counts).get(parameter) as RecordRow;
       return {
         ids,
-        subscribers: db.prepare(subscribers.sql).all(parameter) as RecordRow[],
-        addresses: db.prepare(addresses.sql).all(parameter) as RecordRow[],
+        subscribers: db.prepare(subscribers.textFor(used)).all(parameter) as RecordRow[],
+        addresses: db.prepare(addresses).all(parameter) as RecordRow[],
       };
     };
     return this.#guard('read', 'table subscribers', () => db.transaction(read)());

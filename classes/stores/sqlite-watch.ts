@@ -2,10 +2,14 @@
  * Follows the commits of others in a SQLite file.
  *
  * SQLite tells nobody of a commit; but `PRAGMA data_version` differs for a connection after any commit of another one, and
- * asking costs microseconds. With the reference schema the triggers have noted what was changed. Without their table the
- * database does not tell what a commit was about, and most commits to an operator's own database, the writing of usage
- * among them, have nothing to do with classes: there the rows are read, and an event is sent if their digest differs.
+ * asking costs microseconds. It is asked now and then, and at once when the kernel tells of a write to the write-ahead log,
+ * for a commit is visible a moment after its last write.
+ *
+ * With the reference schema the triggers have noted what was changed. Without their table the database does not tell what a
+ * commit was about, and most commits to an operator's own database, the writing of usage among them, have nothing to do with
+ * classes: there the rows are read, and an event is sent if their digest differs.
  */
+import { type FSWatcher, realpathSync, watch } from 'node:fs';
 import type { Statement } from 'better-sqlite3';
 import type { Subscriber } from 'rxjs';
 import { WeirError } from '../../src/errors.js';
@@ -14,10 +18,11 @@ import { storeFault } from './faults.js';
 import type { ReadPlan } from './read-plan.js';
 import { type Connection, type FileIdentity, identityOf, openReader } from './sqlite-file.js';
 import { digestRecords } from './sqlite-read.js';
-import type { StoreChange } from './store.js';
+import { CHANGED_IDS_MAX, type StoreChange } from './store.js';
 
-/** More changed subscribers than this are read faster with all the others. */
-const CHANGES_MAX = 500;
+/** From one poll to the next while somebody writes, and after one that has found a commit. */
+const BRISK_POLL_MS = 1;
+const FOUND_POLL_MS = 4;
 
 /** Digests take at most a fifth of the time, however often others commit. */
 const DIGEST_PAUSE = 4;
@@ -39,7 +44,11 @@ export class SqliteWatch {
   #db: Connection | null = null;
   #askVersion: Statement | null = null;
   #identity: FileIdentity | null = null;
+  /** Null where there is no log, or the kernel does not tell of it. */
+  #logWatch: FSWatcher | null = null;
   #timer: NodeJS.Timeout | null = null;
+  /** 0 while nobody writes. */
+  #briskUntilMs = 0;
   #polls = 0;
   /** Null until the watch stands. */
   #version: number | null = null;
@@ -66,13 +75,13 @@ export class SqliteWatch {
       this.#out.error(error);
       return;
     }
-    this.#timer = setInterval(() => this.#poll(), this.#pollMs);
-    setImmediate(() => this.#poll());
+    this.#pollIn(0);
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#unwatchLog();
     this.#db?.close();
     this.#db = null;
   }
@@ -81,6 +90,51 @@ export class SqliteWatch {
   end(): void {
     this.#out.complete();
     this.stop();
+  }
+
+  #pollIn(ms: number): void {
+    this.#timer = setTimeout(() => {
+      const before = this.#version;
+      this.#poll();
+      if (this.#db === null) return;
+      const hasFound = this.#version !== before;
+      const wasBrisk = this.#briskUntilMs > 0;
+      if (wasBrisk && hasFound) this.#briskUntilMs = performance.now() + this.#pollMs;
+      const isBrisk = performance.now() < this.#briskUntilMs;
+      if (!isBrisk && (wasBrisk || hasFound)) {
+        this.#briskUntilMs = 0;
+        this.#watchLog();
+      }
+      this.#pollIn(isBrisk ? (hasFound ? FOUND_POLL_MS : BRISK_POLL_MS) : this.#pollMs);
+    }, ms);
+  }
+
+  /**
+   * Until the first write: somebody who writes all the time would be held up by being told of. Only the log: asking a
+   * database without one takes a lock that could come between a writer and its commit, which is not to happen a thousand
+   * times a second.
+   */
+  #watchLog(): void {
+    if (this.#logWatch !== null) return;
+    try {
+      this.#logWatch = watch(`${realpathSync(this.#path)}-wal`, () => this.#onWrite());
+      this.#logWatch.on('error', () => this.#unwatchLog());
+    } catch {
+      // The polls have to do.
+    }
+  }
+
+  #unwatchLog(): void {
+    this.#logWatch?.close();
+    this.#logWatch = null;
+  }
+
+  #onWrite(): void {
+    this.#unwatchLog();
+    if (this.#timer === null) return;
+    this.#briskUntilMs = performance.now() + this.#pollMs;
+    clearTimeout(this.#timer);
+    this.#pollIn(BRISK_POLL_MS);
   }
 
   #poll(): void {
@@ -121,7 +175,7 @@ export class SqliteWatch {
   #changes(db: Connection): StoreChange | null {
     const rows = db
       .prepare('SELECT seq, entity, id FROM weir_changes WHERE seq > ? ORDER BY seq LIMIT ?')
-      .all(this.#lastSeq, CHANGES_MAX + 1) as Change[];
+      .all(this.#lastSeq, CHANGED_IDS_MAX + 1) as Change[];
     const first = rows[0];
     if (first === undefined) {
       const last = lastSeq(db);
@@ -131,8 +185,8 @@ export class SqliteWatch {
     }
     const gap = first.seq !== this.#lastSeq + 1;
     const anything = rows.some(({ entity, id }) => entity !== 'subscriber' || id === null);
-    this.#lastSeq = rows.length > CHANGES_MAX ? lastSeq(db) : rows[rows.length - 1]!.seq;
-    if (gap || anything || rows.length > CHANGES_MAX) return { kind: 'all' };
+    this.#lastSeq = rows.length > CHANGED_IDS_MAX ? lastSeq(db) : rows[rows.length - 1]!.seq;
+    if (gap || anything || rows.length > CHANGED_IDS_MAX) return { kind: 'all' };
     return { kind: 'subscribers', ids: [...new Set(rows.map(({ id }) => id as string))] };
   }
 

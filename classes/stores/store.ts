@@ -7,6 +7,9 @@ import type { UsageBatch } from './usage.js';
 /** SQL that returns a table's canonical columns, for a schema that is not the reference one. */
 export type RecordQueries = Readonly<Partial<Record<RecordTable, string>>>;
 
+/** More changed subscribers than these are read faster with all the others. */
+export const CHANGED_IDS_MAX = 5000;
+
 /** What has been committed by others since the last event. */
 export type StoreChange =
   /** Some subscribers, their addresses included. */

@@ -1,9 +1,9 @@
 /**
  * Keeps the daemon's classes equal to their source, without ever making them worse.
  *
- *     source.changes$, expiries ──▶ wait a moment ──▶ load ──▶ difference ──▶ guard ──▶ publish
- *                 ▲                                    │            │            │
- *                 └── retry, waiting longer each time ─┘ lost    invalid      refused: the classes in force stay
+ *     source.changes$, expiries ──▶ rest ──▶ load ──▶ difference ──▶ guard ──▶ publish
+ *                 ▲                            │            │            │
+ *                 └── retry, waiting longer ───┘ lost    invalid      refused: the classes in force stay
  *
  * Whatever reads the source, the watch and the API's plan and apply, takes its turn: a source is read by one at a time.
  */
@@ -18,10 +18,8 @@ import type { Logger } from './log.js';
 import type { PublishSummary } from './publisher.js';
 import { atTime, retryMs } from './source-timing.js';
 
-/** Changes that come together are read together. */
-const WAIT_MS = 5;
-/** The control thread has other things to do: it reads classes for a quarter of its time at most. */
-const REST_SHARE = 3;
+/** The control thread has other things to do: it reads classes for half of its time at most. */
+const REST_SHARE = 1;
 const REST_MAX_MS = 250;
 
 export interface FeedPlan {
@@ -170,7 +168,7 @@ export class ClassFeed {
   // ---- following ----------------------------------------------------------------------------------------
 
   #waitMs(): number {
-    return Math.max(WAIT_MS, this.#restUntilMs - performance.now());
+    return Math.max(0, this.#restUntilMs - performance.now());
   }
 
   /** One round. Rejects only when the source cannot be read, which is worth another try later. */

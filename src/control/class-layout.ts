@@ -26,6 +26,10 @@ export interface TreeLayout {
   readonly claims: Uint8Array;
   /** Places, in the tree before, of the classes that are no more; parents before their children. */
   readonly gone: readonly number[];
+  /** By direction; 0 without a limit of its own. */
+  readonly rateBps: readonly [Float64Array, Float64Array];
+  /** Places of the classes about which something is new; null where classes came, went, moved or stand elsewhere. */
+  readonly changed: readonly number[] | null;
 }
 
 /** `previous` is the layout of the tree before, and `placeOf` a class's place there, or -1. */
@@ -35,6 +39,8 @@ export function layOut(
   placeOf: (id: string) => number,
 ): TreeLayout {
   const { classes } = tree;
+  const renewed = previous === null ? null : renewedPlaces(classes, previous.classes);
+  if (previous !== null && renewed !== null) return renew(classes, previous, renewed);
   const count = classes.length;
   const { before, after } = match(classes, previous?.classes ?? [], placeOf);
   const parent = parents(classes, before, after, previous, placeOf);
@@ -47,11 +53,52 @@ export function layOut(
     depth[i] = depth[above]! + 1;
   }
   const level = depth.map((d, i) => (isInner[i] === 1 ? Limit.LEVELS - 1 - d : 0));
-  const claims = new Uint8Array(count);
-  for (let d = 0; d < Limit.DIRECTIONS; d++) markClaims(tree, parent, d as 0 | 1, claims);
   const gone: number[] = [];
   for (let j = 0; j < after.length; j++) if (after[j] === NONE) gone.push(j);
-  return { classes, before, parent, isInner, level, claims, gone };
+  const rateBps = [new Float64Array(count), new Float64Array(count)] as const;
+  for (let i = 0; i < count; i++) readRates(classes, i, rateBps);
+  const claims = claimsOf(parent, rateBps);
+  return { classes, before, parent, isInner, level, claims, gone, rateBps, changed: null };
+}
+
+/** Places of the classes that are other objects; null if the trees differ in more than what is said of each class. */
+function renewedPlaces(classes: readonly ClassSpec[], old: readonly ClassSpec[]): number[] | null {
+  if (classes.length !== old.length) return null;
+  const places: number[] = [];
+  for (let i = 0; i < classes.length; i++) {
+    const spec = classes[i]!;
+    const known = old[i]!;
+    if (spec === known) continue;
+    if (spec.id !== known.id || spec.parent !== known.parent) return null;
+    places.push(i);
+  }
+  return places;
+}
+
+/** The layout of the same classes in the same places, of which those at `renewed` say something new. */
+function renew(classes: readonly ClassSpec[], previous: TreeLayout, renewed: readonly number[]): TreeLayout {
+  const { parent, isInner, level } = previous;
+  const rateBps = [previous.rateBps[0].slice(), previous.rateBps[1].slice()] as const;
+  for (const place of renewed) readRates(classes, place, rateBps);
+  const claims = claimsOf(parent, rateBps);
+  const isRenewed = new Uint8Array(classes.length);
+  for (const place of renewed) isRenewed[place] = 1;
+  const before = new Int32Array(classes.length);
+  const changed: number[] = [];
+  for (let i = 0; i < classes.length; i++) {
+    before[i] = i;
+    if (isRenewed[i] === 1 || claims[i] !== previous.claims[i]) changed.push(i);
+  }
+  return { classes, before, parent, isInner, level, claims, gone: [], rateBps, changed };
+}
+
+function readRates(
+  classes: readonly ClassSpec[],
+  place: number,
+  rateBps: readonly [Float64Array, Float64Array],
+): void {
+  for (let d = 0; d < Limit.DIRECTIONS; d++)
+    rateBps[d]![place] = classes[place]![DIRECTION_KEYS[d]!]?.rateBps ?? 0;
 }
 
 /** For each class its place before, and for each class before its place now. */
@@ -107,12 +154,16 @@ function parents(
  * Marks the classes below an ancestor whose children have more assured than itself. A class without a limit of
  * its own passes the claims of its children on to the nearest ancestor that has one.
  */
-function markClaims(tree: ClassTree, parent: Int32Array, direction: 0 | 1, claims: Uint8Array): void {
-  const count = tree.classes.length;
-  const rateBps = new Float64Array(count);
+function claimsOf(parent: Int32Array, rateBps: readonly [Float64Array, Float64Array]): Uint8Array {
+  const claims = new Uint8Array(parent.length);
+  for (let d = 0; d < Limit.DIRECTIONS; d++) markClaims(parent, rateBps[d]!, CLAIM_FLAGS[d]!, claims);
+  return claims;
+}
+
+function markClaims(parent: Int32Array, rateBps: Float64Array, flag: number, claims: Uint8Array): void {
+  const count = parent.length;
   const sumBps = new Float64Array(count);
   for (let i = 0; i < count; i++) {
-    rateBps[i] = tree.classes[i]![DIRECTION_KEYS[direction]]?.rateBps ?? 0;
     let holder = parent[i]!;
     while (holder >= 0 && rateBps[holder] === 0) holder = parent[holder]!;
     if (holder >= 0) sumBps[holder]! += rateBps[i]!;
@@ -120,7 +171,6 @@ function markClaims(tree: ClassTree, parent: Int32Array, direction: 0 | 1, claim
   for (let i = 0; i < count; i++) {
     const above = parent[i]!;
     if (above < 0) continue;
-    const flag = CLAIM_FLAGS[direction];
     const isOver = rateBps[above]! > 0 && sumBps[above]! > rateBps[above]!;
     if (isOver || (claims[above]! & flag) !== 0) claims[i]! |= flag;
   }

@@ -189,7 +189,8 @@ export class Daemon implements ApiSubject {
     const isWhole = supervisor?.areRunning ?? false;
     const state = this.#state === 'running' && !isWhole ? 'degraded' : this.#state;
     const { backend = null, mode = null } = this.#candidate ?? {};
-    return { state, pid: process.pid, uptimeSeconds: this.#uptimeSeconds(), backend, mode, workers };
+    const epoch = this.#classes.publisher.oldestAdoptedEpoch();
+    return { state, pid: process.pid, uptimeSeconds: this.#uptimeSeconds(), backend, mode, workers, epoch };
   }
 
   stats(classId: string | null): StatsSource | null {

@@ -5,7 +5,7 @@
  * A class keeps its index as long as its id stays and it does not turn from a leaf into an inner class or back;
  * with the index it keeps tokens, backlog and counters. An index is used again only when no worker holds it.
  */
-import { type ClassSpec, type ClassTree, LINK_LAYERS } from '../../classes/model.js';
+import { type ClassSpec, type ClassTree, LINK_LAYERS, type PrefixSpec } from '../../classes/model.js';
 import { NO_SETTINGS, type QueueSettings, queueSpecOf } from '../../classes/queue.js';
 import { areEqualSettings } from '../../classes/queue-table.js';
 import { WeirError } from '../errors.js';
@@ -119,22 +119,27 @@ export class Publisher {
   publish(tree: ClassTree, nowNs: number): PublishSummary {
     this.reclaim();
     const layout = layOut(tree, this.#layout, (id) => this.#classes.get(id)?.place ?? -1);
-    this.#checkCapacity(layout);
+    const queuesStay = areEqualSettings(tree.queue, this.#queue);
+    // What all classes have in common has changed, or how they stand: each is looked at. Otherwise only a few are.
+    const places = queuesStay ? layout.changed : null;
+    const count = places?.length ?? tree.classes.length;
+    this.#checkCapacity(layout, count);
     const epoch = (this.#epoch + 1) | 0;
-    const queuesStay = this.#takeQueue(tree.queue);
+    if (!queuesStay) this.#queue = tree.queue;
     this.#changes.clear();
     const arrivals: PublishedClass[] = [];
     const departures = layout.gone.map((place) => this.#published[place]!);
     const summary = { epoch, added: 0, changed: 0, removed: departures.length };
     let remapsFlows = departures.length > 0;
-    const published: PublishedClass[] = [];
-    for (let i = 0; i < tree.classes.length; i++) {
+    const published: PublishedClass[] = places === null ? [] : this.#published;
+    for (let at = 0; at < count; at++) {
+      const i = places === null ? at : places[at]!;
       const spec = tree.classes[i]!;
       const place = layout.before[i]!;
       const before = place < 0 ? null : this.#published[place]!;
       const parentIndex = layout.parent[i]! < 0 ? -1 : published[layout.parent[i]!]!.index;
       if (before !== null && before.isInner === (layout.isInner[i] === 1)) {
-        published.push(before);
+        published[i] = before;
         before.place = i;
         if (queuesStay && isSame(before, spec, parentIndex, layout, i)) continue;
         if (this.#update(before, spec, parentIndex, layout, i, epoch, nowNs)) summary.changed++;
@@ -148,7 +153,7 @@ export class Publisher {
       }
       const added = this.#add(spec, parentIndex, layout, i, nowNs);
       this.#rematch(added.index, null, spec, epoch);
-      published.push(added);
+      published[i] = added;
       arrivals.push(added);
       remapsFlows = true;
       summary.added++;
@@ -276,14 +281,8 @@ export class Publisher {
     }
   }
 
-  /** What the tree says of the queues of its classes; true when that says nothing new. */
-  #takeQueue(queue: QueueSettings): boolean {
-    if (areEqualSettings(queue, this.#queue)) return true;
-    this.#queue = queue;
-    return false;
-  }
-
-  #checkCapacity(layout: TreeLayout): void {
+  /** `visited` classes may get other values. */
+  #checkCapacity(layout: TreeLayout, visited: number): void {
     const { length } = layout.classes;
     const { capacityClasses } = this.#shared;
     if (length > capacityClasses)
@@ -293,12 +292,12 @@ export class Publisher {
       );
     const free = this.#shared.capacityClasses - this.#nextIndex + this.#freeIndexes.length;
     let wanted = 0;
-    for (let i = 0; i < length; i++) {
+    for (let i = 0; layout.changed === null && i < length; i++) {
       const place = layout.before[i]!;
       if (place < 0 || this.#published[place]!.isInner !== (layout.isInner[i] === 1)) wanted++;
     }
-    // Every class may take a new shape before its old one is free, which takes the workers' adoption.
-    if (this.#shapes.some((shapes) => shapes.room < length))
+    // Each may take a new shape before its old one is free, which takes the workers' adoption.
+    if (this.#shapes.some((shapes) => shapes.room < visited))
       throw new WeirError(
         'E_CAPACITY',
         'too many changes at once: the workers have not adopted the last ones',
@@ -407,7 +406,7 @@ export class Publisher {
 
   /** Brings a class's entries in the class hash up to date; true when any changed. */
   #rematch(index: number, before: ClassSpec | null, after: ClassSpec | null, epoch: number): boolean {
-    if (before !== null && after !== null && before.match === after.match) return false;
+    if (before !== null && after !== null && areSamePrefixes(before.match, after.match)) return false;
     const kept = new Set(after?.match.map(({ text }) => text));
     let changed = false;
     for (const prefix of before?.match ?? []) {
@@ -451,6 +450,11 @@ export class Publisher {
       remapsFlows,
     };
   }
+}
+
+/** Whether the prefixes are the same, in the same order. */
+function areSamePrefixes(a: readonly PrefixSpec[], b: readonly PrefixSpec[]): boolean {
+  return a === b || (a.length === b.length && a.every(({ text }, at) => text === b[at]!.text));
 }
 
 /** Whether nothing about a class is new: the very object, and what the rest of the tree decides about it. */

@@ -28,6 +28,16 @@ const TABS_NS = 100_000;
 const TABS_SHARE = 1 / 4;
 const WEIGHT_QUANTUM_MAX = 200_000;
 
+/** The shape that a direction and a queue had last, and the key by which it is known whether they still have it. */
+interface LastShape {
+  readonly shape: number;
+  readonly key: string;
+}
+
+/** Stand for null, which no WeakMap takes. */
+const NO_DIRECTION = {};
+const NO_QUEUE = {};
+
 /**
  * Interns shapes in the shared table: classes with the same numbers have the same shape. A shape that no class
  * uses any more is reused only when every worker has passed the epoch that gave it up.
@@ -40,6 +50,8 @@ export class ShapeTable {
   /** Equal directions are one object within a tree, but not from one tree to the next. */
   readonly #directionKeys = new WeakMap<DirectionSpec, string>();
   readonly #queueKeys = new WeakMap<QueueSpec, string>();
+  /** By direction and queue, and then by what else decides: most classes have what another had, and need no key made. */
+  readonly #last = new WeakMap<object, WeakMap<object, LastShape[]>>();
   #free: number[] = [];
   #released: { shape: number; epoch: number }[] = [];
 
@@ -54,6 +66,37 @@ export class ShapeTable {
 
   /** The index of a shape, counted as used once more. */
   take(spec: ShapeSpec): number {
+    const { isInner, isRoot, hasClaim } = spec;
+    const others = (isInner ? 4 : 0) | (isRoot ? 2 : 0) | (hasClaim ? 1 : 0);
+    const last = this.#lastOf(spec);
+    const known = last[others];
+    const isKnown = known !== undefined && this.#keys[known.shape] === known.key;
+    if (isKnown && this.#users[known.shape]! > 0) {
+      this.#users[known.shape]! += 1;
+      return known.shape;
+    }
+    const shape = this.#find(spec);
+    last[others] = { shape, key: this.#keys[shape]! };
+    this.#users[shape]! += 1;
+    return shape;
+  }
+
+  #lastOf({ direction, queue }: ShapeSpec): LastShape[] {
+    let byQueue = this.#last.get(direction ?? NO_DIRECTION);
+    if (byQueue === undefined) {
+      byQueue = new WeakMap();
+      this.#last.set(direction ?? NO_DIRECTION, byQueue);
+    }
+    let last = byQueue.get(queue ?? NO_QUEUE);
+    if (last === undefined) {
+      last = [];
+      byQueue.set(queue ?? NO_QUEUE, last);
+    }
+    return last;
+  }
+
+  /** The shape with these numbers, a new one if there is none. */
+  #find(spec: ShapeSpec): number {
     const key = this.#keyOf(spec);
     let shape = this.#byKey.get(key);
     if (shape === undefined) {
@@ -63,7 +106,6 @@ export class ShapeTable {
       this.#byKey.set(key, shape);
       this.#write(shape, spec);
     }
-    this.#users[shape]! += 1;
     return shape;
   }
 

@@ -71,7 +71,7 @@ if (reason !== null) {
   test('weir bench churn, with little', async () => {
     const told: string[] = [];
     const document = await benchChurn({
-      ...{ classes: CLASSES, seconds: 0.3, pps: 2000, changes: 2, runs: 1, smoke: true },
+      ...{ classes: CLASSES, seconds: 0.3, pps: 2000, batch: 50, changes: 2, runs: 1, smoke: true },
       tell: (line) => told.push(line),
     });
     const [point] = document.points;

@@ -53,6 +53,27 @@ test('added, removed, moved and changed, and the settings', () => {
   ]);
 });
 
+test('what many have in common is told of each as if it were alone', () => {
+  const random = seededRandom('common changes');
+  const rates = ['1mbit', '2mbit', '3mbit'];
+  const classes = (seed: () => number): Record<string, unknown>[] =>
+    Array.from({ length: 60 }, (_, i) => ({
+      id: `u${i}`,
+      match: `10.0.${below(seed, 2)}.${i}`,
+      down: { rate: rates[below(seed, 3)] },
+      up: { rate: rates[below(seed, 3)] },
+      ...(below(seed, 3) === 0 ? { limit: 50 } : {}),
+    }));
+  const [before, after] = [treeOf(documentOf(...classes(random))), treeOf(documentOf(...classes(random)))];
+  const { changed } = difference(before, after);
+  const alone = before.classes.flatMap((spec, i) => {
+    const of = (tree: ClassTree, one: typeof spec): ClassTree => ({ ...tree, classes: [one] });
+    return difference(of(before, spec), of(after, after.classes[i]!)).changed;
+  });
+  assert.equal(changed, alone);
+  assert.ok(changed.length > 30);
+});
+
 test('one setting is one setting', () => {
   const after = edited((_classes, document) => {
     document.mpu = 0;

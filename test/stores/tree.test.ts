@@ -117,7 +117,7 @@ function addRoundTrips(test: Test, make: () => Promise<Scratch>, name: string): 
     await store.writeTree(newer);
     same(compile(await store.readAll(), NOW_MS).tree, newer);
     const patch = (await store.readSubscribers(['anna']))!.subscribers[0]!;
-    assert.equal([patch.codel_target, patch.flows], ['1ms', null]);
+    assert.equal([patch.codel_target, patch.flows], ['1ms', undefined], 'and nothing that is not said');
     for (const statement of ['UPDATE subscribers SET flows = 0', "UPDATE settings SET link_layer = 'x'"]) {
       assert.ok(
         await run(statement).then(
