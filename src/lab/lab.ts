@@ -134,8 +134,8 @@ class Run {
   /** Loads the wire; the samples are those of the end of the warm-up and of the end. */
   private async loadedPhase(): Promise<{ first: Sample; last: Sample }> {
     const { plan, signal } = this.options;
+    await this.traffic.load(signal);
     const startedMs = performance.now();
-    this.traffic.load();
     let previous = await this.sample();
     const advance = async (untilSeconds: number): Promise<Sample> => {
       const endMs = startedMs + untilSeconds * 1000;

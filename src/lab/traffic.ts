@@ -11,6 +11,9 @@ import { type DelayMeasured, percentile } from './verdict.js';
 const FIRST_PORT = 5201;
 const LISTEN_TIMEOUT_MS = 5000;
 const POLL_MS = 20;
+/** A UDP stream is given so long to open, and opened so often. */
+const OPEN_TIMEOUT_MS = 1000;
+const OPEN_TRIES = 5;
 /** Clients run longer than they are measured, so that none ends early. */
 const SPARE_SECONDS = 5;
 const UDP_PAYLOAD_BYTES = 1472;
@@ -23,7 +26,8 @@ const PING_NICE = -20;
 export class Traffic {
   private readonly net: LabNet;
   private readonly plan: LabPlan;
-  private readonly servers: Helper[] = [];
+  /** One for each flow, in the order of the plan. */
+  private readonly servers: Server[] = [];
   private readonly clients: Helper[] = [];
   private pinger: Helper | null = null;
   private pingText = '';
@@ -35,40 +39,19 @@ export class Traffic {
 
   /** Done when every server listens. Throws E_LAB_COMMAND or E_LAB_TIMEOUT. */
   async listen(signal: AbortSignal): Promise<void> {
-    let listening = 0;
-    for (const [index] of this.plan.flows.entries()) {
-      const command = [
-        'iperf3',
-        '--server',
-        '--one-off',
-        '--forceflush',
-        '--port',
-        String(FIRST_PORT + index),
-      ];
-      let text = '';
-      const onOutput = (more: string): void => {
-        const before = text.includes('listening');
-        text += more;
-        if (!before && text.includes('listening')) listening++;
-      };
-      this.servers.push(
-        new Helper(this.net.within(this.net.internet, ...atNice(LOAD_NICE, command)), onOutput),
-      );
-    }
-    for (let waitedMs = 0; listening < this.servers.length; waitedMs += POLL_MS) {
-      for (const server of this.servers) server.assertRunning();
-      if (waitedMs > LISTEN_TIMEOUT_MS)
-        throw new WeirError('E_LAB_TIMEOUT', 'the iperf3 servers do not listen');
-      await sleep(POLL_MS, undefined, { signal });
-    }
+    for (const index of this.plan.flows.keys()) this.startServer(index);
+    await this.untilListening(signal);
   }
 
-  load(): void {
-    const { net, plan } = this;
-    for (const [index, flow] of plan.flows.entries()) {
-      const command = clientCommand(flow, FIRST_PORT + index, plan.seconds + SPARE_SECONDS);
-      this.clients.push(new Helper(net.within(net.subscribers, ...atNice(LOAD_NICE, command))));
-    }
+  /**
+   * UDP before TCP. iperf3 opens a UDP stream with one datagram each way, which it never repeats; where a dozen TCP
+   * connections begin at the same moment, the answer may find a ring full.
+   */
+  async load(signal: AbortSignal): Promise<void> {
+    const flows = [...this.plan.flows.entries()];
+    for (const [index, flow] of flows) if (flow.protocol === 'udp') await this.openUdp(index, flow, signal);
+    for (const [index, flow] of flows)
+      if (flow.protocol === 'tcp') this.clients.push(this.client(index, flow));
   }
 
   /** Pings from the idle subscriber for so many seconds. */
@@ -117,12 +100,71 @@ export class Traffic {
     await Promise.all(
       [...this.clients, ...(this.pinger === null ? [] : [this.pinger])].map((one) => one.stop()),
     );
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all(this.servers.map(({ helper }) => helper.stop()));
+  }
+
+  /** In place of the one that the flow may have had. */
+  private startServer(index: number): void {
+    const words = ['--server', '--one-off', '--forceflush', '--port', String(FIRST_PORT + index)];
+    const command = this.net.within(this.net.internet, ...atNice(LOAD_NICE, ['iperf3', ...words]));
+    const server: Server = {
+      helper: new Helper(command, (more) => {
+        server.text += more;
+      }),
+      text: '',
+    };
+    this.servers[index] = server;
+  }
+
+  private async untilListening(signal: AbortSignal): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += POLL_MS) {
+      const silent = this.servers.filter(({ text }) => !text.includes('listening'));
+      if (silent.length === 0) return;
+      for (const { helper } of silent) helper.assertRunning();
+      if (waitedMs > LISTEN_TIMEOUT_MS)
+        throw new WeirError('E_LAB_TIMEOUT', 'the iperf3 servers do not listen');
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
+
+  private client(index: number, flow: LabFlow, onOutput?: (text: string) => void): Helper {
+    const { net, plan } = this;
+    const command = clientCommand(flow, FIRST_PORT + index, plan.seconds + SPARE_SECONDS);
+    return new Helper(net.within(net.subscribers, ...atNice(LOAD_NICE, command)), onOutput);
+  }
+
+  /** One that does not open is left to the complaints when it has been tried often enough. */
+  private async openUdp(index: number, flow: LabFlow, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      let text = '';
+      const client = this.client(index, flow, (more) => {
+        text += more;
+      });
+      this.clients.push(client);
+      const isOpen = (): boolean => text.includes(' connected to ');
+      const endMs = performance.now() + OPEN_TIMEOUT_MS;
+      while (!isOpen() && client.isRunning && performance.now() < endMs)
+        await sleep(POLL_MS, undefined, { signal });
+      if (isOpen() || attempt === OPEN_TRIES) return;
+      this.clients.pop();
+      await client.stop('SIGKILL');
+      await this.servers[index]!.helper.stop('SIGKILL');
+      this.startServer(index);
+      await this.untilListening(signal);
+    }
   }
 }
 
+/** A server, and what it has said. */
+interface Server {
+  readonly helper: Helper;
+  text: string;
+}
+
 function clientCommand(flow: LabFlow, port: number, seconds: number): string[] {
-  const command = ['iperf3', '--client', INTERNET_HOST, '--port', String(port), '--bind', flow.address];
+  // By the line, so that it is known when it is connected.
+  const command = ['stdbuf', '--output=L', 'iperf3'];
+  command.push('--client', INTERNET_HOST, '--port', String(port), '--bind', flow.address);
   command.push('--time', String(seconds), '--parallel', String(flow.connections));
   if (flow.direction === 'down') command.push('--reverse');
   if (flow.protocol === 'udp') {

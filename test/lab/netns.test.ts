@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,15 +13,18 @@ import { gatherFacts } from '../../src/doctor/gather.js';
 import { DaemonShaper } from '../../src/lab/daemon.js';
 import { type LabOptions, type LabOutcome, runLab } from '../../src/lab/lab.js';
 import { missingForLab } from '../../src/lab/needs.js';
-import type { LabNet } from '../../src/lab/net.js';
+import { LabNet } from '../../src/lab/net.js';
 import { type Expectation, type LabPlan, labPlan } from '../../src/lab/plan.js';
+import { readNamedCounter } from '../../src/lab/readings.js';
 import type { Shaper } from '../../src/lab/shaper.js';
+import { Traffic } from '../../src/lab/traffic.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const RATE_TOLERANCE = 0.06;
 const EQUAL_TOLERANCE = 0.15;
 const DELAY_MS = 100;
 const TRIES = 3;
+const SOME_TRAFFIC_MS = 300;
 
 const test = suite('lab on real packets');
 const missing = missingForLab(gatherFacts(null));
@@ -51,6 +55,38 @@ if (missing.length > 0) {
     const failed = verdicts.filter(({ ok }) => !ok).map(({ label }) => label);
     assert.ok(failed.includes('the narrow uplink is full'), failed.join(', '));
     assert.ok(failed.some((label) => label.startsWith('test-0')));
+    assert.equal(leftovers(process.pid), []);
+  });
+
+  test('a UDP stream whose opening gets lost is opened again', async () => {
+    const whole = shortPlan(3);
+    const plan = { ...whole, flows: whole.flows.filter(({ protocol }) => protocol === 'udp') };
+    const watched = plan.flows.map(({ address }) => address);
+    const net = new LabNet({ queues: 1, subscriberPrefix: plan.subscriberPrefix, watched });
+    const traffic = new Traffic(net, plan);
+    const { signal } = new AbortController();
+    try {
+      await net.create();
+      await new PlainWire(net).start();
+      await traffic.listen(signal);
+      // The answer to the first opening has 32 bytes.
+      const rules = `table ip lossy { counter lost { }; counter sent { }
+        chain out { type filter hook output priority 0;
+          meta l4proto udp quota until 40 bytes counter name lost drop; meta l4proto udp counter name sent; }; }`;
+      await net.inSpace(net.internet, 'nft', rules);
+      await traffic.load(signal);
+      await sleep(SOME_TRAFFIC_MS);
+      const packets = async (name: string): Promise<number> =>
+        readNamedCounter(
+          await net.inSpace(net.internet, 'nft', '-j', 'list', 'counter', 'ip', 'lossy', name),
+        );
+      assert.is(await packets('lost'), 1);
+      assert.ok((await packets('sent')) > 10, 'the stream flows');
+      assert.equal(traffic.complaints, []);
+    } finally {
+      await traffic.stop();
+      await net.remove();
+    }
     assert.equal(leftovers(process.pid), []);
   });
 
