@@ -1,6 +1,6 @@
 /** What stands on the wire of `accuracy` and `agree`, the load that it gets, and what comes out of it. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatIpv4 } from '../classes/prefix.js';
@@ -46,8 +46,6 @@ export interface Received {
 export const FIRST_SUBSCRIBER = 0x0a000001;
 export const WINDOW_MS = 100;
 const SENDER = '10.128.0.1';
-/** The sink begins to count when its program is in place, a little after its first millisecond. */
-const SETTLE_MS = 200;
 const START_MS = 100;
 const LISTEN_MAX_MS = 5000;
 const POLL_MS = 20;
@@ -126,17 +124,12 @@ export async function receiveUdp({ net }: Wire, load: Load): Promise<Received> {
     // A paced generator rests between frames, and should not have to wait for its turn; one that floods must not go first.
     if (pps !== null) await preferAllIn(net.generator);
     await sleep(warmUpSeconds * 1e3);
-    const counting = [DEVICES.sink, '--seconds', String(seconds), '--millis', ...who];
-    const counted = await net.peer<SinkResult>(net.sink, 'sink', ...counting);
+    const { windowsBps, subscriberBytes } = await countAtSink(net, seconds, who);
     blast.assertRunning();
-    const bits = frameBytes * BITS_PER_BYTE;
-    const windowsBps = windowsOf(counted.milliPackets.slice(SETTLE_MS)).map(
-      (packets) => (packets * bits * 1e3) / WINDOW_MS,
-    );
     const bps = meanOf(windowsBps);
-    const packets = counted.subscriberPackets.reduce((sum, each) => sum + each, 0);
-    if (packets === 0) throw new WeirError('E_BENCH_PEERS', 'nothing arrives at the sink');
-    received = { bps: counted.subscriberPackets.map((each) => (each / packets) * bps), windowsBps };
+    const bytes = subscriberBytes.reduce((sum, each) => sum + each, 0);
+    if (bytes === 0) throw new WeirError('E_BENCH_PEERS', 'nothing arrives at the sink');
+    received = { bps: subscriberBytes.map((each) => (each / bytes) * bps), windowsBps };
   } finally {
     await blast.stop();
   }
@@ -158,7 +151,7 @@ export async function prepareTcp({ net }: Wire): Promise<void> {
   }
 }
 
-/** One connection to the first subscriber; what arrives at its device, whatever it is. Throws E_BENCH_IPERF. */
+/** One connection to the first subscriber, counted on its way into the device. Throws E_BENCH_IPERF. */
 export async function receiveTcp({ net }: Wire, warmUpSeconds: number, seconds: number): Promise<Received> {
   const within = (space: string, ...command: string[]): string[] => [
     'ip',
@@ -178,19 +171,12 @@ export async function receiveTcp({ net }: Wire, warmUpSeconds: number, seconds: 
       if (waitedMs > LISTEN_MAX_MS) throw new WeirError('E_BENCH_IPERF', 'the iperf3 server does not listen');
       await sleep(POLL_MS);
     }
-    const pid = (await pidsIn(net.sink))[0];
     const to = formatIpv4(FIRST_SUBSCRIBER);
     client = new Helper(within(net.generator, 'iperf3', '--client', to, '--time', time));
     await sleep(warmUpSeconds * 1e3);
-    const samples: Sample[] = [];
-    const startMs = performance.now();
-    for (let i = 0; i * WINDOW_MS <= seconds * 1e3; i++) {
-      await sleep(Math.max(0, startMs + i * WINDOW_MS - performance.now()));
-      client.assertRunning();
-      samples.push(await sampleDevice(pid!));
-    }
-    const windowsBps = samples.slice(1).map((sample, i) => bpsBetween(samples[i]!, sample));
-    return { bps: [bpsBetween(samples[0]!, samples.at(-1)!)], windowsBps, offeredBps: null };
+    const { windowsBps } = await countAtSink(net, seconds, ['--pass']);
+    client.assertRunning();
+    return { bps: [meanOf(windowsBps)], windowsBps, offeredBps: null };
   } finally {
     await client?.stop();
     await server.stop();
@@ -198,25 +184,28 @@ export async function receiveTcp({ net }: Wire, warmUpSeconds: number, seconds: 
 }
 
 interface SinkResult {
-  readonly subscriberPackets: readonly number[];
-  readonly milliPackets: readonly number[];
+  /** Where it was asked to count them. */
+  readonly subscriberBytes?: readonly number[];
+  readonly milliBytes: readonly number[];
+  readonly firstMilli: number;
 }
 
-interface Sample {
-  readonly atMs: number;
-  readonly bytes: number;
-}
-
-/** A process's /proc/PID/net is that of its namespace, so that no tool has to be started there. */
-async function sampleDevice(pid: number): Promise<Sample> {
-  const text = await readFile(`/proc/${pid}/net/dev`, 'utf8');
-  const atMs = performance.now();
-  const [, bytes] = new RegExp(`^ *${DEVICES.sink}: *(\\d+)`, 'm').exec(text) ?? [];
-  return { atMs, bytes: Number(bytes) };
-}
-
-function bpsBetween(from: Sample, to: Sample): number {
-  return ((to.bytes - from.bytes) * BITS_PER_BYTE * 1e3) / (to.atMs - from.atMs);
+/**
+ * What an XDP program at the sink's device counts: whole frames, by the kernel's clock at which each arrives. No thread has
+ * to get a CPU in time for it, so what is counted too much or too little is a frame at either end.
+ */
+async function countAtSink(
+  net: InlineNet,
+  seconds: number,
+  options: readonly string[],
+): Promise<{ windowsBps: number[]; subscriberBytes: readonly number[] }> {
+  const counting = [DEVICES.sink, '--seconds', String(seconds), '--millis', ...options];
+  const counted = await net.peer<SinkResult>(net.sink, 'sink', ...counting);
+  const { milliBytes, firstMilli, subscriberBytes = [] } = counted;
+  const windowsBps = windowsOf(milliBytes.slice(firstMilli)).map(
+    (bytes) => (bytes * BITS_PER_BYTE * 1e3) / WINDOW_MS,
+  );
+  return { windowsBps, subscriberBytes };
 }
 
 function meanOf(values: readonly number[]): number {
@@ -225,7 +214,7 @@ function meanOf(values: readonly number[]): number {
 
 function windowsOf(millis: readonly number[]): number[] {
   return Array.from({ length: Math.floor(millis.length / WINDOW_MS) }, (_, window) =>
-    millis.slice(window * WINDOW_MS, (window + 1) * WINDOW_MS).reduce((sum, packets) => sum + packets, 0),
+    millis.slice(window * WINDOW_MS, (window + 1) * WINDOW_MS).reduce((sum, bytes) => sum + bytes, 0),
   );
 }
 

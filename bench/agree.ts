@@ -32,7 +32,7 @@ const ONE = 'weir';
 const TWO = 'weir, 2 queues';
 const QUEUES = 2;
 const FRAME_BYTES = 1400;
-const WARM_UP_SECONDS = { smoke: 0.5, full: 1.5 };
+const WARM_UP_SECONDS = { smoke: 0.5, full: 1 };
 const PATH_SECONDS = 60;
 /** How far a class may be from what the other gives it. */
 const TOLERANCE = 0.03;

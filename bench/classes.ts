@@ -74,7 +74,7 @@ interface Editor {
 const CHILD = fileURLToPath(new URL('./classes-file.js', import.meta.url));
 const CHILD_TIMEOUT_MS = 300_000;
 const CHANGE_TIMEOUT_MS = 10_000;
-const SETTLE_MS = 1500;
+const SETTLE_MS = { full: 1500, smoke: 200 };
 /** Two plans of the sample. */
 const CHANGE_PLAN =
   "UPDATE subscribers SET plan = CASE plan WHEN '50m-20m' THEN '25m-5m' ELSE '50m-20m' END WHERE id =";
@@ -183,9 +183,10 @@ async function timeChanges(options: ClassesOptions, editor: Editor, isWatched: b
   feed.start(loaded.nextExpiryMs);
   try {
     // Until the watch stands and what was there before it has been read again.
-    await sleep(SETTLE_MS);
+    const settleMs = options.smoke ? SETTLE_MS.smoke : SETTLE_MS.full;
+    await sleep(settleMs);
     await feed.apply(false);
-    await sleep(SETTLE_MS);
+    await sleep(settleMs);
     const times: number[] = [];
     for (let change = 0; change < options.changes; change++) {
       const user = (change * 7919) % options.users;

@@ -61,12 +61,12 @@ export class InlineLoad {
     return Math.ceil(this.warmUpSeconds + this.seconds + SPARE_SECONDS);
   }
 
-  /** Counts at `sinkDevice` what comes through of the offer. */
-  async arrivals(sinkDevice: string, offer: Offer): Promise<Arrivals> {
+  /** Counts at `sinkDevice` what comes through of the offer, for no longer than `longestSeconds` allow. */
+  async arrivals(sinkDevice: string, offer: Offer, seconds = this.seconds): Promise<Arrivals> {
     const { generator, value } = await this.during([offer], async () => {
       const sink = await this.startSink(sinkDevice);
       const busyBefore = await busyNow();
-      await sleep(this.seconds * 1000);
+      await sleep(seconds * 1000);
       const busyCpus = (await busyNow()).since(busyBefore);
       return { busyCpus, ...(await endOf<{ pps: number }>(sink)) };
     });
@@ -129,7 +129,6 @@ export class InlineLoad {
   }
 }
 
-/** Ends a peer early; what it then prints. */
 /** How long all CPUs together have been idle. Linux counts that exactly, where it samples what runs. */
 class Busy {
   private readonly idleSeconds: number;

@@ -34,6 +34,7 @@ export const PATH_NAMES = [
   'weir packet',
   'kernel HTB by priority',
   'kernel HTB by filter',
+  "kernel HTB with tc's bursts",
   'mq + HTB',
 ] as const;
 export type PathName = (typeof PATH_NAMES)[number];
@@ -72,7 +73,10 @@ export class Paths {
   private readonly settings: PathSettings;
   private readonly cpus: readonly number[];
   private readonly whyNoHtb: string | null;
-  private readonly loaded = new Map<string, Promise<KernelHtb>>();
+  private document: TreeDocument;
+  private generousBytes = GENEROUS_BURST_BYTES;
+  /** By device: the HTB, and the tree whose rates it has, and with which bursts. */
+  private readonly loaded = new Map<string, { htb: KernelHtb; document: TreeDocument; bursts: Bursts }>();
 
   static async create(settings: PathSettings): Promise<Paths> {
     return new Paths(settings, await whyNoKernelHtb(settings.net.shaper));
@@ -80,8 +84,18 @@ export class Paths {
 
   private constructor(settings: PathSettings, whyNoHtb: string | null) {
     this.settings = settings;
+    this.document = settings.document;
     this.whyNoHtb = whyNoHtb;
     this.cpus = workerCpus(settings.queues);
+  }
+
+  /**
+   * From now on the classes have other rates, and the kernel's generous bursts so many bytes. They must be the same classes:
+   * the kernel takes a minute for new ones.
+   */
+  setRates(document: TreeDocument, generousBytes: number): void {
+    this.document = document;
+    this.generousBytes = generousBytes;
   }
 
   path(name: PathName): Path {
@@ -95,11 +109,13 @@ export class Paths {
       case 'weir packet':
         return this.direct((_, body) => this.whileTaking(() => this.whileWeir('packet', body)));
       case 'kernel HTB by priority':
-        return this.htb('priority', 1);
+        return this.htb('priority', 1, this.bursts);
       case 'kernel HTB by filter':
-        return this.htb('filter', 1);
+        return this.htb('filter', 1, this.bursts);
+      case "kernel HTB with tc's bursts":
+        return this.htb('priority', 1, 'kernel');
       case 'mq + HTB':
-        return this.htb('priority', this.settings.queues);
+        return this.htb('priority', this.settings.queues, this.bursts);
     }
   }
 
@@ -107,33 +123,48 @@ export class Paths {
     return { sink: DEVICES.sink, missing: null, while: during };
   }
 
-  private htb(by: Classification, roots: number): Path {
+  private htb(by: Classification, roots: number, bursts: Bursts): Path {
     const wantsMq = by === 'priority' && roots > 1;
     const exit = wantsMq ? MQ_EXIT : HTB_EXIT;
-    const tooMany = this.settings.document.classes.length > TC_CLASSES_MAX;
+    const tooMany = this.document.classes.length > TC_CLASSES_MAX;
     return {
       sink: exit.sink,
       missing: tooMany ? `an HTB has numbers for ${TC_CLASSES_MAX} classes` : this.whyNoHtb,
-      while: async (seconds, body) => (await this.loadedHtb(exit, roots)).while(by, seconds, body),
+      while: async (seconds, body) => (await this.loadedHtb(exit, roots, bursts)).while(by, seconds, body),
     };
   }
 
-  private loadedHtb(exit: typeof HTB_EXIT, roots: number): Promise<KernelHtb> {
-    const { device } = exit;
-    let loading = this.loaded.get(device);
-    if (loading === undefined) {
-      loading = this.loadHtb(exit, roots);
-      this.loaded.set(device, loading);
-    }
-    return loading;
+  private get bursts(): Bursts {
+    const { bursts } = this.settings;
+    return bursts === 'generous' ? this.generousBytes : bursts;
   }
 
-  private async loadHtb({ device, sink }: typeof HTB_EXIT, roots: number): Promise<KernelHtb> {
-    const { net, folder, document, queues, bursts, limitPackets, forwarding = 'redirect' } = this.settings;
-    const wanted: Bursts = bursts === 'generous' ? GENEROUS_BURST_BYTES : bursts;
+  private async loadedHtb(exit: typeof HTB_EXIT, roots: number, bursts: Bursts): Promise<KernelHtb> {
+    const { document } = this;
+    const loaded = this.loaded.get(exit.device);
+    if (loaded?.document === document && loaded.bursts === bursts) return loaded.htb;
+    const htb = loaded?.htb ?? (await this.loadHtb(exit, roots, bursts));
+    if (loaded !== undefined) await htb.change(document, bursts);
+    this.loaded.set(exit.device, { htb, document, bursts });
+    return htb;
+  }
+
+  private async loadHtb(
+    { device, sink }: typeof HTB_EXIT,
+    roots: number,
+    bursts: Bursts,
+  ): Promise<KernelHtb> {
+    const { net, folder, queues, limitPackets, forwarding = 'redirect' } = this.settings;
     const htb = new KernelHtb({
       ...{ namespace: net.shaper, ingress: DEVICES.outside, egress: device, folder },
-      ...{ document, direction: 'down', queues: roots, bursts: wanted, limitPackets, forwarding },
+      ...{
+        document: this.document,
+        direction: 'down',
+        queues: roots,
+        bursts,
+        limitPackets,
+        forwarding,
+      },
     });
     await net.addExit(device, sink, queues);
     await htb.load();
@@ -186,11 +217,11 @@ export class Paths {
   }
 
   private async writeConfig(backend: string): Promise<{ config: string; socket: string }> {
-    const { folder, queues, document } = this.settings;
+    const { folder, queues } = this.settings;
     const tree = join(folder, 'tree.json');
     const config = join(folder, 'weir.json');
     const socket = join(folder, 'weir.sock');
-    await writeFile(tree, JSON.stringify(document));
+    await writeFile(tree, JSON.stringify(this.document));
     await writeFile(
       config,
       JSON.stringify({
@@ -200,6 +231,8 @@ export class Paths {
         rings: { backend },
         classes: { source: `file:${tree}` },
         control: { socket },
+        // What is still queued when the measurement is over, nobody waits for.
+        drain: { seconds: 0 },
         log: { level: 'warn' },
       }),
     );

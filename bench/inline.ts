@@ -6,10 +6,11 @@
  * carry, and the CPU time of the whole machine is counted. In the second the generator sends as much as the load says, and
  * what arrives is counted. Each class is offered the same in both; in the first there are fewer of them.
  */
+import { defaultBurstBytes } from '../classes/model.js';
 import { type Arrivals, InlineLoad, type Offer } from './inline-load.js';
 import { type InlineNet, withInlineNet } from './inline-net.js';
 import { BURSTS, PATH_NAMES, type PathName, Paths, treeOf } from './inline-paths.js';
-import { FORWARDINGS } from './kernel-htb.js';
+import { FORWARDINGS, GENEROUS_BURST_BYTES } from './kernel-htb.js';
 import {
   type BenchDocument,
   curveOf,
@@ -37,15 +38,18 @@ export type LoadName = (typeof LOADS)[number];
 export { BURSTS, FORWARDINGS, PATH_NAMES };
 
 export interface InlineOptions extends RigOptions {
-  /** Each with each: a point of its own. */
+  /** The first of each list together are the usual setting; every other is a point with all else as usual. */
   readonly classes: readonly number[];
   readonly queues: readonly number[];
   /** Layer-2 bytes of a frame. */
   readonly sizes: readonly number[];
   readonly loads: readonly LoadName[];
+  /** Each with each instead. */
+  readonly grid: boolean;
   readonly columns: readonly PathName[];
-  /** Measured time of each stretch. */
+  /** Measured time of the stretch that counts packets, and of the one that counts CPU time. */
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly warmUpSeconds: number;
   /** What nearCeil and overload offer, packets a second; null: 0.95 of what the C forwarder carries. */
   readonly offerPps: number | null;
@@ -70,6 +74,11 @@ const BELOW_RATE_FACTOR = 16;
 /** Frames in all queues together: those that wait in a kernel take some 4 kB each. */
 const WAITING_FRAMES_MAX = 200_000;
 const LIMIT_PACKETS = { min: 4, max: 1000 };
+/** Of the kernel's generous bursts: so much of the rate, but not less than some frames. */
+const GENEROUS = { seconds: 0.1, frames: 4 };
+const WARM_UP_SECONDS_MAX = 5;
+/** A byte a second: less is no rate. */
+const LEAST_BPS = 8;
 const BASE = '10.0.0.0';
 const NS_PER_SECOND = 1e9;
 /** Which path does the same without shaping. There is none here for AF_PACKET. */
@@ -77,6 +86,7 @@ const UNSHAPED: ReadonlyMap<string, PathName> = new Map([
   ['weir xdp', 'C forwarder'],
   ['kernel HTB by priority', 'kernel forwarding'],
   ['kernel HTB by filter', 'kernel forwarding'],
+  ["kernel HTB with tc's bursts", 'kernel forwarding'],
   ['mq + HTB', 'kernel forwarding'],
 ]);
 
@@ -84,15 +94,14 @@ const UNSHAPED: ReadonlyMap<string, PathName> = new Map([
 export async function benchInline(options: InlineOptions): Promise<BenchDocument> {
   const startedMs = Date.now();
   const points: Point[] = [];
-  for (const queues of options.queues)
-    for (const size of options.sizes)
-      for (const classes of options.classes)
-        points.push(...(await measureLoads(options, queues, size, classes)));
-  const { seconds, warmUpSeconds, cpuPps, bursts, forwarding, runs } = options;
+  const offers = new Map<string, number>();
+  for (const settings of byNet(settingsOf(options)))
+    points.push(...(await measureNet(options, settings, offers)));
+  const { seconds, cpuSeconds, warmUpSeconds, cpuPps, bursts, forwarding, runs } = options;
   return documentOf({
     bench: 'inline',
     measures: 'packets through a wire and the CPU time that they take',
-    parameters: { seconds, warmUpSeconds, cpuPps, bursts, forwarding },
+    parameters: { seconds, cpuSeconds, warmUpSeconds, cpuPps, bursts, forwarding },
     seed: null,
     runs,
     startedMs,
@@ -109,49 +118,74 @@ const NOTES = [
   'Leaves are pfifos of equal length for all; offered classes are drawn at random, frame by frame.',
 ];
 
-async function measureLoads(
-  options: InlineOptions,
-  queues: number,
-  size: number,
-  classes: number,
-): Promise<Point[]> {
-  const { warmUpSeconds, seconds } = options;
-  const points: Point[] = [];
-  let offerPps = options.offerPps;
-  for (const load of options.loads) {
-    // A net for each: the kernel takes long to take 24,000 classes back from a device, and none to forget it.
-    await withInlineNet(queues, async (net, folder) => {
-      const wire = new InlineLoad(net, { queues, warmUpSeconds, seconds });
-      const bench = new PointBench({ net, folder, wire, options, setting: { classes, queues, size, load } });
-      offerPps ??= (await bench.forwarderPps()) * NEAR_SHARE;
-      points.push(await bench.measure(offerPps));
-    });
-  }
-  return points;
+function settingsOf({ classes, queues, sizes, loads, grid }: InlineOptions): Setting[] {
+  const all = classes.flatMap((each) =>
+    queues.flatMap((count) =>
+      sizes.flatMap((size) => loads.map((load) => ({ classes: each, queues: count, size, load }))),
+    ),
+  );
+  if (grid) return all;
+  const usual = all[0]!;
+  const keys = Object.keys(usual) as (keyof Setting)[];
+  return all.filter((setting) => keys.filter((key) => setting[key] !== usual[key]).length <= 1);
 }
 
-interface PointParts {
-  readonly net: InlineNet;
-  readonly folder: string;
-  readonly wire: InlineLoad;
-  readonly options: InlineOptions;
-  readonly setting: Setting;
+/** Points of the same classes and queues together. */
+function byNet(settings: readonly Setting[]): Setting[][] {
+  const nets = new Map<string, Setting[]>();
+  for (const setting of settings) {
+    const key = `${setting.classes} ${setting.queues}`;
+    nets.set(key, [...(nets.get(key) ?? []), setting]);
+  }
+  return [...nets.values()];
+}
+
+/** All points that have the same classes and queues, on one net: the kernel takes its classes but once. */
+async function measureNet(
+  options: InlineOptions,
+  settings: readonly Setting[],
+  offers: Map<string, number>,
+): Promise<Point[]> {
+  const { bursts, forwarding } = options;
+  const { queues, classes } = settings[0]!;
+  return withInlineNet(queues, async (net, folder) => {
+    const share = Math.floor(WAITING_FRAMES_MAX / classes);
+    const limitPackets = Math.min(Math.max(share, LIMIT_PACKETS.min), LIMIT_PACKETS.max);
+    const document = treeOf(classes, LEAST_BPS, limitPackets);
+    const paths = await Paths.create({
+      ...{ net, folder, queues, document, bursts, limitPackets, forwarding },
+    });
+    const points: Point[] = [];
+    for (const setting of settings) {
+      const bench = new PointBench(net, paths, options, setting, limitPackets);
+      const key = `${queues} ${setting.size}`;
+      const offerPps = options.offerPps ?? offers.get(key) ?? (await bench.forwarderPps()) * NEAR_SHARE;
+      offers.set(key, offerPps);
+      points.push(await bench.measure(offerPps));
+    }
+    return points;
+  });
 }
 
 class PointBench {
-  private readonly parts: PointParts;
+  private readonly net: InlineNet;
+  private readonly paths: Paths;
+  private readonly options: InlineOptions;
+  private readonly setting: Setting;
   private readonly limitPackets: number;
 
-  constructor(parts: PointParts) {
-    this.parts = parts;
-    const share = Math.floor(WAITING_FRAMES_MAX / parts.setting.classes);
-    this.limitPackets = Math.min(Math.max(share, LIMIT_PACKETS.min), LIMIT_PACKETS.max);
+  constructor(net: InlineNet, paths: Paths, options: InlineOptions, setting: Setting, limitPackets: number) {
+    this.net = net;
+    this.paths = paths;
+    this.options = options;
+    this.setting = setting;
+    this.limitPackets = limitPackets;
   }
 
   /** What the C forwarder carries of as much as the generator can send. */
   async forwarderPps(): Promise<number> {
-    const { wire } = this.parts;
-    const path = (await this.paths(1)).path('C forwarder');
+    const wire = this.wire(this.options.warmUpSeconds);
+    const path = this.paths.path('C forwarder');
     const { deliveredPps } = await path.while(wire.longestSeconds, () =>
       wire.arrivals(path.sink, this.flood(0)),
     );
@@ -159,11 +193,19 @@ class PointBench {
   }
 
   async measure(offerPps: number): Promise<Point> {
-    const { options, setting } = this.parts;
+    const { options, setting, paths } = this;
     const { load, classes, size, queues } = setting;
     const ceilPps = { below: offerPps * BELOW_RATE_FACTOR, nearCeil: offerPps, overload: offerPps / 2 }[load];
-    const paths = await this.paths((ceilPps * size * 8) / classes);
-    const columns = options.columns.map((name) => this.column(name, paths, offerPps, ceilPps));
+    const rateBps = Math.max((ceilPps * size * 8) / classes, LEAST_BPS);
+    const generousBytes = generousBurst(rateBps, size);
+    paths.setRates(treeOf(classes, rateBps, this.limitPackets), generousBytes);
+    // With an HTB for each queue a class has as many bursts.
+    const kernelBytes = options.bursts === 'generous' ? generousBytes * queues : 0;
+    const heldBytes = Math.max(defaultBurstBytes(rateBps), kernelBytes);
+    // Until all classes have used up what their bursts hold: the other half of the offer goes into that.
+    const drainSeconds = load === 'overload' ? ((heldBytes / size) * classes) / (offerPps - ceilPps) : 0;
+    const wire = this.wire(Math.min(Math.max(options.warmUpSeconds, drainSeconds), WARM_UP_SECONDS_MAX));
+    const columns = options.columns.map((name) => this.column(name, wire, offerPps, ceilPps));
     const name = `${classes.toLocaleString('en')} classes, ${queues} ${queues === 1 ? 'queue' : 'queues'}, ${size} bytes, ${load}`;
     const measured = await measureInTurns(columns, options.runs, (column, round) =>
       options.tell?.(`${name}: ${column}, run ${round + 1}`),
@@ -173,19 +215,16 @@ class PointBench {
     return { name, parameters, columns: withAddedNs, ratios: ratiosOf(withAddedNs) };
   }
 
-  private async paths(rateBps: number): Promise<Paths> {
-    const { net, folder, options, setting } = this.parts;
-    const { limitPackets } = this;
-    const document = treeOf(setting.classes, Math.max(rateBps, 8), limitPackets);
-    const { bursts, forwarding } = options;
-    const { queues } = setting;
-    return Paths.create({ net, folder, queues, document, bursts, limitPackets, forwarding });
+  private wire(warmUpSeconds: number): InlineLoad {
+    const { queues } = this.setting;
+    const { seconds, cpuSeconds } = this.options;
+    return new InlineLoad(this.net, { queues, warmUpSeconds, seconds: Math.max(seconds, cpuSeconds) });
   }
 
-  private column(name: PathName, paths: Paths, offerPps: number, ceilPps: number): Column {
-    const { wire, setting } = this.parts;
-    const { load, queues } = setting;
-    const path = paths.path(name);
+  private column(name: PathName, wire: InlineLoad, offerPps: number, ceilPps: number): Column {
+    const { load, queues } = this.setting;
+    const { seconds, cpuSeconds } = this.options;
+    const path = this.paths.path(name);
     const missing =
       name === 'mq + HTB' && queues === 1 ? 'with one queue it is the HTB itself' : path.missing;
     const atCpu = this.cpuOffer(offerPps);
@@ -195,27 +234,35 @@ class PointBench {
       measure: () =>
         path.while(2 * wire.longestSeconds, async () => {
           // CPU time first: what a flood leaves in the queues would be counted with it.
-          const busy = atCpu === null ? {} : busyFigures(await wire.arrivals(path.sink, atCpu));
+          const busy = atCpu === null ? {} : busyFigures(await wire.arrivals(path.sink, atCpu, cpuSeconds));
           const flood = this.flood(load === 'below' ? 0 : offerPps);
-          const { deliveredPps, offeredPps } = await wire.arrivals(path.sink, flood);
+          const { deliveredPps, offeredPps } = await wire.arrivals(path.sink, flood, seconds);
           return { deliveredPps, offeredPps, ceilShare: deliveredPps / ceilPps, ...busy };
         }),
     };
   }
 
   private flood(pps: number): Offer {
-    const { classes: subscribers, size } = this.parts.setting;
+    const { classes: subscribers, size } = this.setting;
     return { pps, size, subscribers, base: BASE, by: 'live' };
   }
 
   /** With so many of the classes that each is offered what it is offered otherwise; null when less than one would be. */
   private cpuOffer(offerPps: number): Offer | null {
-    const { options, setting } = this.parts;
-    const { classes, size, load } = setting;
-    const pps = Math.min(options.cpuPps, offerPps);
+    const { classes, size, load } = this.setting;
+    const pps = Math.min(this.options.cpuPps, offerPps);
     const active = load === 'below' ? classes : Math.round((classes * pps) / offerPps);
     return active < 1 ? null : { pps, size, subscribers: active, base: BASE, by: 'socket' };
   }
+}
+
+/**
+ * What keeps timers and locks out of the kernel's way, and is used up within seconds: with 32 kB a class of twenty small
+ * frames a second would be free of its rate for as long as it is measured.
+ */
+function generousBurst(rateBps: number, size: number): number {
+  const least = Math.max(GENEROUS.frames * size, defaultBurstBytes(0));
+  return Math.round(Math.min(GENEROUS_BURST_BYTES, Math.max(least, (rateBps / 8) * GENEROUS.seconds)));
 }
 
 /** CPU time for each packet offered, and how the rate at which it was counted was kept. */

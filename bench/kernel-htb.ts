@@ -84,7 +84,7 @@ const LOAD_MAX_MS = 15 * 60_000;
 
 export class KernelHtb {
   private readonly options: KernelHtbOptions;
-  private readonly script: string;
+  private script: string;
   /** Of each class id, decimal. */
   private readonly minors: ReadonlyMap<string, number>;
   private readonly addresses: string;
@@ -106,9 +106,23 @@ export class KernelHtb {
     const { namespace, egress, limitPackets } = this.options;
     await this.unload();
     await run(['ip', '-n', namespace, 'link', 'set', 'dev', egress, 'txqueuelen', String(limitPackets)]);
-    const path = this.path('tc');
-    await writeFile(path, this.script);
     await writeFile(this.path('addresses'), this.addresses);
+    return this.batch(this.script);
+  }
+
+  /** Gives the classes that are loaded other rates and bursts: the tree must have the same classes otherwise. Takes a fortieth of the time. */
+  async change(document: object, bursts: Bursts): Promise<void> {
+    const options = { ...this.options, document, bursts };
+    this.script = exported(treeFor(options), options).script;
+    const added = this.script.split('\n').filter((line) => line.startsWith('class add '));
+    await this.batch(`${added.join('\n')}\n`.replaceAll(/^class add /gm, 'class change '));
+  }
+
+  /** The milliseconds that tc took. */
+  private async batch(script: string): Promise<number> {
+    const { namespace, egress } = this.options;
+    const path = this.path('tc');
+    await writeFile(path, script);
     const startedMs = performance.now();
     const tc = new Helper(['tc', '-n', namespace, '-batch', path]);
     const timer = setTimeout(() => void tc.stop('SIGKILL'), LOAD_MAX_MS);

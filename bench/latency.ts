@@ -114,10 +114,10 @@ function parametersOf(options: LatencyOptions): Parameters {
 }
 
 const NOTES = [
-  "Times run from the sender's clock to the arrival at the sink's device, exact to a microsecond; above 65 ms all count as 65,535.",
+  "Times run from the sender's clock to the arrival at the sink's device, exact to a microsecond, above 65 ms to 64 of them; above 4.2 s all count as that.",
   'others: all other classes are offered twice their ceils. own: the class of the probes is offered twice its ceil by another flow.',
   'Generator, probes and sink share the CPUs with what is measured.',
-  'Where a figure is 65,535 the queue was longer than can be told: a pfifo under overload is full all the time.',
+  'A pfifo under overload is full all the time: what it adds is its limit × the size of a frame ÷ the rate of the class.',
 ];
 
 const TITLES: Record<Situation, string> = {

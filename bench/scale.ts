@@ -41,7 +41,8 @@ const LOADS: readonly { readonly name: string; readonly throttled: number }[] = 
   { name: 'open', throttled: 0 },
   { name: 'half throttled', throttled: 0.5 },
 ];
-const SETTLE_SECONDS_MAX = 60;
+/** A million classes take some two minutes to fill. */
+const SETTLE_SECONDS_MAX = 240;
 const SIMULATED_TURNS = 40;
 const SIMULATED_SETTLE_TURNS = 40;
 

@@ -1,4 +1,4 @@
-/* Counts what arrives and drops it, before the kernel has spent anything on it. */
+/* Counts what arrives, before the kernel has spent anything on it, and drops it or lets it pass. */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -46,7 +46,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct sink_count);
 } millis SEC(".maps");
 
 struct {
@@ -88,7 +88,8 @@ static void note_order(__u32 subscriber, __u32 number)
 static void note_latency(const struct probe_payload *probe)
 {
 	__u64 now = bpf_ktime_get_ns(), us = now > probe->sent_ns ? (now - probe->sent_ns) / 1000 : 0;
-	__u32 key = us < LATENCY_BUCKETS ? us : LATENCY_BUCKETS - 1;
+	__u64 at = us < LATENCY_FINE ? us : LATENCY_FINE + (us - LATENCY_FINE) / LATENCY_COARSE_US;
+	__u32 key = at < LATENCY_BUCKETS ? at : LATENCY_BUCKETS - 1;
 	__u64 *bucket = bpf_map_lookup_elem(&latency, &key);
 
 	if (bucket)
@@ -104,29 +105,21 @@ static void note_size(__u64 bytes)
 		++*packets;
 }
 
-static void note_millisecond(void)
-{
-	__u32 key = (bpf_ktime_get_ns() - plan.start_ns) / 1000000;
-	__u64 *packets = bpf_map_lookup_elem(&millis, &key);
-
-	if (packets)
-		++*packets;
-}
-
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {
 	__u8 *data = (__u8 *)(long)ctx->data, *end = (__u8 *)(long)ctx->data_end;
 	const struct probe_payload *probe = (void *)(data + 42);
+	const int action = plan.pass ? XDP_PASS : XDP_DROP;
 
 	count(&total, 0, end - data);
 	if (plan.millis)
-		note_millisecond();
+		count(&millis, (bpf_ktime_get_ns() - plan.start_ns) / 1000000, end - data);
 	if (plan.sizes)
 		note_size(end - data);
 	/* An IPv4 header without options, and eight bytes more. */
 	if (data + 42 > end || *(__u16 *)(data + 12) != bpf_htons(0x0800) || data[14] != 0x45)
-		return XDP_DROP;
+		return action;
 	if (plan.subscribers) {
 		__u8 *at = data + (plan.up ? 26 : 30);
 		__u32 address = (__u32)bpf_ntohs(*(__u16 *)at) << 16 | bpf_ntohs(*(__u16 *)(at + 2));
@@ -140,7 +133,7 @@ int sink(struct xdp_md *ctx)
 	if (plan.latency && data + 42 + sizeof *probe <= end && probe->magic == bpf_htonl(PROBE_MAGIC) &&
 	    (!plan.probe_port || *(__u16 *)(data + 36) == bpf_htons(plan.probe_port)))
 		note_latency(probe);
-	return XDP_DROP;
+	return action;
 }
 
 char LICENSE[] SEC("license") = "GPL";

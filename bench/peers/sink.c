@@ -1,12 +1,12 @@
 /*
- * Counts the packets that arrive on a device, and drops them.
+ * Counts the packets that arrive on a device, and drops them or, with --pass, lets them go on.
  *
  *   sink DEVICE [--seconds S] [--count N] [--subscribers N] [--base 10.0.0.0] [--stride N] [--direction down|up]
- *        [--order] [--latency [PORT]] [--sizes] [--millis] [--skb]
+ *        [--order] [--latency [PORT]] [--sizes] [--millis] [--pass] [--skb]
  *
  * Prints packets, bytes, the rate of every second, with --subscribers the packets and bytes of each, with --sizes the packets
- * of each frame size, with --millis the packets of every millisecond and when (CLOCK_MONOTONIC) the first began, so that a
- * gap can be measured and set against what else happened. With --order also how many numbered frames (see blast.c)
+ * of each frame size. With --millis the packets and bytes of every millisecond, when (CLOCK_MONOTONIC) the first began and
+ * which was the first to be counted as a whole, so that a gap can be measured and set against what else happened. With --order also how many numbered frames (see blast.c)
  * came, how many of them after a later one of their subscriber, and how many numbers between the lowest and the highest
  * did not come. With --latency how long probes (see probe.c) or numbered frames took from the sender's clock to this
  * device, in microseconds: those to the UDP port given, 7777 unless told, 0 for any. That is read off by the XDP
@@ -23,6 +23,9 @@
 #define PROBE_PORT 7777
 /* Whether --count packets have come is looked up this often. */
 #define LOOK_NS 10000000
+/* A reading that took longer than this was interrupted, and is made again a few times. */
+#define READING_MAX_NS 200000
+#define READINGS_MAX 10
 
 struct options {
 	const char *device;
@@ -51,7 +54,7 @@ static void parse(int count, char **words, struct options *options)
 	struct sink_plan *plan = &options->plan;
 	if (count < 2)
 		die("usage: sink DEVICE [--seconds S] [--count N] [--subscribers N] [--base A] [--stride N] "
-		    "[--direction down|up] [--order] [--latency [PORT]] [--sizes] [--millis] [--skb]");
+		    "[--direction down|up] [--order] [--latency [PORT]] [--sizes] [--millis] [--pass] [--skb]");
 	options->device = words[1];
 	for (int i = 2; i < count; i++) {
 		const char *name = words[i], *value = i + 1 < count ? words[i + 1] : "";
@@ -66,6 +69,10 @@ static void parse(int count, char **words, struct options *options)
 		}
 		if (strcmp(name, "--millis") == 0) {
 			plan->millis = 1;
+			continue;
+		}
+		if (strcmp(name, "--pass") == 0) {
+			plan->pass = 1;
 			continue;
 		}
 		if (strcmp(name, "--sizes") == 0) {
@@ -144,6 +151,27 @@ static struct sink_count sum_of(int map, uint32_t key)
 	return sum;
 }
 
+/* What has come so far, and when that was: a thread that loses its CPU in between would tell of two different times. */
+struct reading {
+	struct sink_count sum;
+	uint64_t at_ns;
+};
+
+static struct reading read_total(int map)
+{
+	struct reading reading;
+
+	for (int i = 0; i < READINGS_MAX; i++) {
+		const uint64_t before_ns = now_ns();
+
+		reading.sum = sum_of(map, 0);
+		reading.at_ns = now_ns();
+		if (reading.at_ns - before_ns < READING_MAX_NS)
+			break;
+	}
+	return reading;
+}
+
 /* The sum of a 64-bit counter that each CPU has for itself. */
 static uint64_t packets_at(int map, uint32_t key)
 {
@@ -189,17 +217,23 @@ static void print_order(int map)
 	       (unsigned long long)sum.late, expected - (long long)sum.numbered);
 }
 
+static unsigned bucket_us(unsigned bucket)
+{
+	return bucket < LATENCY_FINE ? bucket : LATENCY_FINE + (bucket - LATENCY_FINE) * LATENCY_COARSE_US;
+}
+
 /* The least number of microseconds that a share of the probes did not pass. */
 static unsigned quantile_us(const uint64_t *buckets, uint64_t count, double share)
 {
 	uint64_t below = 0;
+	unsigned bucket = 0;
 
-	for (unsigned us = 0; us < LATENCY_BUCKETS; us++) {
-		below += buckets[us];
+	for (; bucket < LATENCY_BUCKETS - 1; bucket++) {
+		below += buckets[bucket];
 		if ((double)below >= share * (double)count)
-			return us;
+			break;
 	}
-	return LATENCY_BUCKETS;
+	return bucket_us(bucket);
 }
 
 static void print_latency(int map)
@@ -208,18 +242,19 @@ static void print_latency(int map)
 	uint64_t count = 0;
 	unsigned longest = 0, shortest = LATENCY_BUCKETS;
 
-	for (uint32_t us = 0; us < LATENCY_BUCKETS; us++) {
-		buckets[us] = packets_at(map, us);
-		count += buckets[us];
-		if (buckets[us] > 0)
-			longest = us;
-		if (buckets[us] > 0 && us < shortest)
-			shortest = us;
+	for (uint32_t i = 0; i < LATENCY_BUCKETS; i++) {
+		buckets[i] = packets_at(map, i);
+		count += buckets[i];
+		if (buckets[i] > 0)
+			longest = i;
+		if (buckets[i] > 0 && i < shortest)
+			shortest = i;
 	}
 	printf(",\"latencyUs\":{\"probes\":%llu", (unsigned long long)count);
 	if (count > 0)
-		printf(",\"min\":%u,\"p50\":%u,\"p99\":%u,\"p999\":%u,\"max\":%u", shortest,
-		       quantile_us(buckets, count, 0.5), quantile_us(buckets, count, 0.99), quantile_us(buckets, count, 0.999), longest);
+		printf(",\"min\":%u,\"p50\":%u,\"p99\":%u,\"p999\":%u,\"max\":%u", bucket_us(shortest),
+		       quantile_us(buckets, count, 0.5), quantile_us(buckets, count, 0.99), quantile_us(buckets, count, 0.999),
+		       bucket_us(longest));
 	printf("}");
 }
 
@@ -239,12 +274,18 @@ static void print_sizes(int map)
 	printf("}");
 }
 
-static void print_millis(int map, const struct sink_plan *plan)
+static void print_millis(int map, const struct sink_plan *plan, uint64_t attached_ns)
 {
-	printf(",\"startNs\":%llu,\"milliPackets\":[", (unsigned long long)plan->start_ns);
-	for (uint32_t i = 0; i < plan->millis; i++)
-		printf("%s%llu", i ? "," : "", (unsigned long long)packets_at(map, i));
-	printf("]");
+	printf(",\"startNs\":%llu,\"firstMilli\":%llu", (unsigned long long)plan->start_ns,
+	       (unsigned long long)(attached_ns - plan->start_ns) / 1000000 + 1);
+	for (int bytes = 0; bytes < 2; bytes++) {
+		printf(bytes ? ",\"milliBytes\":[" : ",\"milliPackets\":[");
+		for (uint32_t i = 0; i < plan->millis; i++) {
+			struct sink_count sum = sum_of(map, i);
+			printf("%s%llu", i ? "," : "", (unsigned long long)(bytes ? sum.bytes : sum.packets));
+		}
+		printf("]");
+	}
 }
 
 static void attach(const struct options *options, int ifindex, int program)
@@ -295,19 +336,21 @@ int main(int count, char **words)
 	stop_on_signals();
 	int program = bpf_program__fd(bpf_object__find_program_by_name(object, "sink"));
 	attach(&options, ifindex, program);
+	const uint64_t attached_ns = now_ns();
 	fputs("ready\n", stderr);
-	const uint64_t start_ns = now_ns();
+	const struct reading start = read_total(total);
 	uint64_t before = 0;
 	for (bool goes_on = true; goes_on && !stopped && seconds < options.seconds;) {
-		goes_on = wait_until(start_ns + (seconds + 1) * NS_PER_SECOND, total, options.count);
+		goes_on = wait_until(start.at_ns + (seconds + 1) * NS_PER_SECOND, total, options.count);
 		uint64_t packets = sum_of(total, 0).packets;
 		second_packets[seconds++] = packets - before;
 		before = packets;
 	}
-	const double elapsed = (double)(now_ns() - start_ns) / NS_PER_SECOND;
-	struct sink_count sum = sum_of(total, 0);
+	const struct reading end = read_total(total);
+	const double elapsed = (double)(end.at_ns - start.at_ns) / NS_PER_SECOND;
 	printf("{\"packets\":%llu,\"bytes\":%llu,\"seconds\":%.3f,\"pps\":%.0f,\"secondPackets\":[",
-	       (unsigned long long)sum.packets, (unsigned long long)sum.bytes, elapsed, (double)sum.packets / elapsed);
+	       (unsigned long long)end.sum.packets, (unsigned long long)end.sum.bytes, elapsed,
+	       (double)(end.sum.packets - start.sum.packets) / elapsed);
 	for (unsigned i = 0; i < seconds; i++)
 		printf("%s%llu", i ? "," : "", (unsigned long long)second_packets[i]);
 	printf("]");
@@ -318,7 +361,7 @@ int main(int count, char **words)
 	if (options.plan.sizes)
 		print_sizes(bpf_object__find_map_fd_by_name(object, "sizes"));
 	if (options.plan.millis > 0)
-		print_millis(bpf_object__find_map_fd_by_name(object, "millis"), &options.plan);
+		print_millis(bpf_object__find_map_fd_by_name(object, "millis"), &options.plan, attached_ns);
 	if (options.plan.latency)
 		print_latency(bpf_object__find_map_fd_by_name(object, "latency"));
 	printf("}\n");

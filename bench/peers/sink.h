@@ -4,8 +4,10 @@
 
 #include <linux/types.h>
 
-/* Latencies are counted by the microsecond; the last entry takes all that are longer. */
-#define LATENCY_BUCKETS 65536
+/* Latencies are counted by the microsecond up to 65 ms, then by 64 of them; the last entry, at 4.2 s, takes all that are longer. */
+#define LATENCY_FINE 65536
+#define LATENCY_COARSE_US 64
+#define LATENCY_BUCKETS (2 * LATENCY_FINE)
 /* Begins the payload of a probe and of a numbered frame, in network order: "weir". */
 #define PROBE_MAGIC 0x77656972
 
@@ -45,6 +47,7 @@ struct sink_plan {
 	__u32 sizes; /* 1: frames of each size are counted */
 	__u32 order; /* 1: whether each subscriber's numbered frames come in their order */
 	__u32 millis; /* milliseconds counted one by one; 0: none */
+	__u32 pass; /* 1: what was counted goes on to the kernel */
 	__u64 start_ns; /* CLOCK_MONOTONIC when the first of them begins */
 };
 

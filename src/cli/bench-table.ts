@@ -41,6 +41,8 @@ function bench<O extends OptionTable>(
 const PPS_MAX = 100_000_000;
 const CHANGES_MAX = 10_000;
 const TREES_MAX = 13;
+/** What is counted by the millisecond. */
+const MILLIS_SECONDS_MAX = 15;
 const FRAME_BYTES_MIN = 60;
 const FRAME_BYTES_MAX = 1514;
 
@@ -48,7 +50,7 @@ const seed = whole('seed of the traffic', 0, SEED_MAX, { fallback: 1 });
 
 const canary = wordOrNull('breaks weir on purpose: what is measured must tell', ['fast', 'unfair']);
 const bursts = word(
-  "bursts of the kernel's classes: 32 kB, what tc makes of none, or weir's",
+  "bursts of the kernel's classes: 100 ms of the rate and at most 32 kB, what tc makes of none, or weir's",
   ['generous', 'kernel', 'tree'],
   {
     fallback: 'generous',
@@ -135,16 +137,22 @@ export const BENCHES: readonly Bench[] = [
     'inline',
     "packets and CPU time on a wire of veth pairs: weir, the kernel's HTB, the least that forwards; needs root",
     {
-      classes: wholes('leaf classes, one point each', 1, CLASSES_MAX, { fallback: '24000', smoke: 10 }),
-      queues: wholes('queues and workers, one point each', 1, 64, { fallback: '1,2', smoke: 1 }),
-      sizes: wholes('layer-2 bytes of a frame, one point each', FRAME_BYTES_MIN, FRAME_BYTES_MAX, {
+      classes: wholes(
+        'leaf classes; the first of each list together are the usual setting, every other a point with all else as usual',
+        1,
+        CLASSES_MAX,
+        { fallback: '24000,1,1000', smoke: 10 },
+      ),
+      queues: wholes('queues and workers', 1, 64, { fallback: '2,1', smoke: 1 }),
+      sizes: wholes('layer-2 bytes of a frame', FRAME_BYTES_MIN, FRAME_BYTES_MAX, {
         fallback: '64,1400',
         smoke: 1400,
       }),
-      loads: words('loads, one point each', ['below', 'nearCeil', 'overload'], {
-        fallback: 'below,nearCeil,overload',
+      loads: words('loads', ['below', 'nearCeil', 'overload'], {
+        fallback: 'nearCeil,overload,below',
         smoke: 'overload',
       }),
+      grid: flag('each of these with each instead'),
       columns: words(
         'what is measured',
         [
@@ -154,24 +162,29 @@ export const BENCHES: readonly Bench[] = [
           'weir packet',
           'kernel HTB by priority',
           'kernel HTB by filter',
+          "kernel HTB with tc's bursts",
           'mq + HTB',
         ],
         {
           fallback:
-            'C forwarder,kernel forwarding,weir xdp,weir packet,kernel HTB by priority,kernel HTB by filter,mq + HTB',
+            "C forwarder,kernel forwarding,weir xdp,weir packet,kernel HTB by priority,kernel HTB by filter,kernel HTB with tc's bursts,mq + HTB",
         },
       ),
-      seconds: seconds('measured time of each stretch', SECONDS_MAX, { fallback: 3, smoke: 0.3 }),
-      warmUpSeconds: seconds('time before each stretch', SECONDS_MAX, { fallback: 2.5, smoke: 0.3 }),
+      seconds: seconds('time in which packets are counted', SECONDS_MAX, { fallback: 1.5, smoke: 0.3 }),
+      cpuSeconds: seconds('time in which CPU time is counted', SECONDS_MAX, { fallback: 3, smoke: 0.3 }),
+      warmUpSeconds: seconds('time before each stretch, longer where bursts last longer', SECONDS_MAX, {
+        fallback: 0.5,
+        smoke: 0.3,
+      }),
       offerPps: wholeOrNull(
         'packets a second that nearCeil and overload offer; 0.95 of what the forwarder carries when left out',
         1,
         PPS_MAX,
-        { fallback: null, smoke: 10_000 },
+        { fallback: null, smoke: 4000 },
       ),
       cpuPps: whole('packets a second while CPU time is counted', 1, PPS_MAX, {
         fallback: 50_000,
-        smoke: 2500,
+        smoke: 1000,
       }),
       bursts,
       forwarding,
@@ -195,9 +208,9 @@ export const BENCHES: readonly Bench[] = [
         fallback: 10_000_000,
         smoke: 4_000_000,
       }),
-      limit: whole('packets that a pfifo holds', 1, 100_000, { fallback: 1000, smoke: 20 }),
-      seconds: seconds('measured time of each column', SECONDS_MAX, { fallback: 5, smoke: 0.5 }),
-      warmUpSeconds: seconds('time before it', SECONDS_MAX, { fallback: 2.5, smoke: 0.5 }),
+      limit: whole('packets that a pfifo holds', 1, 100_000, { fallback: 40, smoke: 30 }),
+      seconds: seconds('measured time of each column', SECONDS_MAX, { fallback: 3, smoke: 0.5 }),
+      warmUpSeconds: seconds('time before it', SECONDS_MAX, { fallback: 1, smoke: 0.5 }),
       bursts,
       forwarding,
     },
@@ -208,9 +221,12 @@ export const BENCHES: readonly Bench[] = [
     "achieved ÷ configured rate, weir and the kernel's HTB; needs root",
     {
       rates: wholes('rates in Mbit/s, one point each', 1, 100_000, { fallback: '1,10,100,1000', smoke: 10 }),
-      traffic: words('traffic, one point each', ['udp', 'tcp'], { fallback: 'udp,tcp', smoke: 'udp' }),
+      traffic: words('traffic, one point each', ['udp', 'tcp'], { fallback: 'udp,tcp' }),
       onlyRates: flag('leave out what the machine can do at most'),
-      seconds: whole('measured time of a column', 1, SECONDS_MAX, { fallback: 10, smoke: 1 }),
+      seconds: whole('measured time of a column; at 1 Mbit/s at least 10', 1, MILLIS_SECONDS_MAX, {
+        fallback: 3,
+        smoke: 1,
+      }),
       canary,
     },
     async (settings) => (await import('../../bench/accuracy.js')).benchAccuracy(settings),
@@ -219,7 +235,7 @@ export const BENCHES: readonly Bench[] = [
     'agree',
     "what classes get of a dozen trees, weir beside the kernel's HTB and two queues beside one; needs root",
     {
-      seconds: whole('measured time of a column', 1, SECONDS_MAX, { fallback: 5, smoke: 1 }),
+      seconds: whole('measured time of a column', 1, MILLIS_SECONDS_MAX, { fallback: 2, smoke: 1 }),
       trees: whole('trees, from the first', 1, TREES_MAX, { fallback: TREES_MAX, smoke: 1 }),
       canary,
     },
@@ -255,3 +271,11 @@ export const BENCHES: readonly Bench[] = [
     async (settings) => (await import('../../bench/classes.js')).benchClasses(settings),
   ),
 ];
+
+export const ALL_OPTIONS = {
+  only: words(
+    'these alone',
+    BENCHES.map(({ name }) => name),
+    { fallback: null },
+  ),
+};

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { GENERATE_OPTIONS, runGenerate } from './bench-generate.js';
 import { descriptionOf, flagsOf, type OptionTable, type RawOptions } from './bench-options.js';
-import { BENCHES } from './bench-table.js';
+import { ALL_OPTIONS, BENCHES } from './bench-table.js';
 
 export function addBenchVerbs(program: Command): void {
   const verb = program.command('bench').description('the benchmark rig');
@@ -22,9 +22,10 @@ export function addBenchVerbs(program: Command): void {
   addOptions(generate, GENERATE_OPTIONS).action(async (device: string, options: RawOptions) => {
     process.exitCode = await runGenerate(device, options);
   });
-  addCommon(
+  const all = addCommon(
     verb.command('all').description('all of these but generate, with their defaults, one after the other'),
-  ).action(async (options: RawOptions) => {
+  );
+  addOptions(all, ALL_OPTIONS).action(async (options: RawOptions) => {
     const { runAllBenches } = await import('./bench.js');
     process.exitCode = await runAllBenches(options);
   });

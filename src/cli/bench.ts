@@ -5,14 +5,14 @@ import type { NotRun } from '../../bench/rig/page.js';
 import { documentText } from '../../bench/rig/text.js';
 import { WeirError } from '../errors.js';
 import { type RawOptions, readSettings, whole } from './bench-options.js';
-import { BENCHES, type Bench } from './bench-table.js';
+import { ALL_OPTIONS, BENCHES, type Bench } from './bench-table.js';
 import { printError, printJson, printText } from './output.js';
 
 const RUNS_MAX = 100;
 const COMMON = { runs: whole('', 1, RUNS_MAX, { fallback: 5, smoke: 1 }) };
 
 export async function runBench(bench: Bench, raw: RawOptions): Promise<number> {
-  const document = await measure(bench, raw);
+  const document = await measureBench(bench, raw);
   await writeTo(raw, document);
   await (raw.json === true ? printJson(document) : printText(documentText(document)));
   return isGood(document, raw) ? 0 : 1;
@@ -25,11 +25,13 @@ function isGood(document: BenchDocument & { verdict?: Verdict }, { smoke }: RawO
 
 /** One that fails does not keep the others from running: it is told of, and the exit code is 1. */
 export async function runAllBenches(raw: RawOptions): Promise<number> {
+  const { only } = readSettings(ALL_OPTIONS, raw, false);
   const documents: BenchDocument[] = [];
   const notRun: NotRun[] = [];
   for (const bench of BENCHES) {
+    if (only.length > 0 && !only.includes(bench.name)) continue;
     try {
-      const document = await measure(bench, raw);
+      const document = await measureBench(bench, raw);
       documents.push(document);
       await writeTo(raw, document);
       if (raw.json !== true) await printText(`${documentText(document)}\n`);
@@ -54,7 +56,8 @@ async function writeTo(raw: RawOptions, document: BenchDocument): Promise<void> 
   await writePage(String(raw.out), document);
 }
 
-async function measure(bench: Bench, raw: RawOptions): Promise<BenchDocument> {
+/** With the options as commander hands them out; what is left out has its default, or what --smoke takes. */
+export async function measureBench(bench: Bench, raw: RawOptions): Promise<BenchDocument> {
   const smoke = raw.smoke === true;
   const settings = {
     ...readSettings(bench.options, raw, smoke),

@@ -1,12 +1,14 @@
 /** `bench agree`: its trees, its verdict, and on the wire a small run and one with a shaper that favours a class. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type AgreeOptions, benchAgree, judgeAgreement } from '../../bench/agree.js';
+import { judgeAgreement } from '../../bench/agree.js';
 import { AGREE_TREES, LOAD_UNIT_BPS } from '../../bench/agree-trees.js';
+import type { JudgedDocument } from '../../bench/canary.js';
 import type { Point } from '../../bench/rig/document.js';
 import { ratioOf } from '../../bench/rig/rounds.js';
 import { parseClassTree } from '../../classes/validate.js';
 import { hasTool, whyNoXdp } from '../netns/namespaces.js';
+import { smokeOf } from './smoke.js';
 
 const test = suite('bench agree');
 const COLUMNS = ['kernel HTB', 'weir', 'weir, 2 queues'] as const;
@@ -78,13 +80,11 @@ test('where they differ on purpose, weir is held against its promise', () => {
   );
 });
 
-const smoke: AgreeOptions = { smoke: true, runs: 1, seconds: 1, trees: 1 };
-
 const missing = ['make', 'clang', 'tc'].find((tool) => !hasTool(tool));
 const why = whyNoXdp() ?? (missing === undefined ? null : `the command ${missing} is missing`);
 if (why === null) {
   test('four classes that borrow get equal parts of the link, of both', async () => {
-    const { points, verdict, notes } = await benchAgree(smoke);
+    const { points, verdict, notes } = (await smokeOf('agree')) as JudgedDocument;
     const [{ columns, ratios }] = points as [Point];
     assert.equal(
       columns.map(({ name }) => name),
@@ -104,7 +104,7 @@ if (why === null) {
   });
 
   test('a class that counts twice is caught', async () => {
-    const { points, verdict } = await benchAgree({ ...smoke, canary: 'unfair' });
+    const { points, verdict } = (await smokeOf('agree', { canary: 'unfair' })) as JudgedDocument;
     if (points[0]!.columns[0]!.missing !== null) return console.log('skipped: no kernel HTB to compare with');
     assert.is(verdict.withinBounds, false);
     assert.ok(

@@ -1,4 +1,7 @@
-/** `weir bench all --smoke`: every benchmark runs, and writes pages that need no network. */
+/**
+ * `weir bench all`: documents, pages and an index of those that run, a reason for those that do not, exit codes. The
+ * benchmarks themselves have their own tests, each with what --smoke gives it.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,15 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BenchDocument } from '../../bench/rig/document.js';
-import { numberText } from '../../bench/rig/tables.js';
+import { readSettings } from '../../src/cli/bench-options.js';
 import { BENCHES } from '../../src/cli/bench-table.js';
-import { whyNoXdp } from '../netns/namespaces.js';
+import { assertPage, assertSane } from './smoke.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-/** Some ten seconds of work, on machines that have much else to do. */
-const TIMEOUT_MS = 8 * 60_000;
-/** They make networks, which not every machine lets them. */
-const ON_A_WIRE = ['inline', 'latency', 'accuracy', 'agree', 'churn'];
+/** A few seconds of work, on machines that have much else to do. */
+const TIMEOUT_MS = 4 * 60_000;
 
 const test = suite('weir bench all');
 
@@ -25,68 +26,60 @@ interface All {
   readonly notRun: readonly { readonly bench: string; readonly reason: string }[];
 }
 
-function assertSane(document: BenchDocument, runs: number): void {
-  const { bench, points, machine } = document;
-  assert.is(document.runs, runs, bench);
-  assert.ok(points.length > 0, `${bench}: nothing was measured`);
-  assert.ok(machine.cpu.length > 0 && machine.kernel.length > 0 && machine.node === process.version);
-  for (const { name, columns } of points) {
-    assert.ok(columns.length > 0, `${bench}: ${name}`);
-    for (const column of columns) {
-      const { missing } = column;
-      if (missing !== null) console.log(`  ${bench}: ${column.name} skipped: ${missing}`);
-      assert.is(
-        Object.keys(column.figures).length > 0,
-        missing === null,
-        `${bench}: ${name}: ${column.name}`,
-      );
-    }
+interface Ran extends All {
+  readonly status: number | null;
+  readonly stderr: string;
+}
+
+/** Runs it with a folder for the pages, and hands both to `check`. */
+function withAll(args: readonly string[], env: NodeJS.ProcessEnv, check: (ran: Ran, folder: string) => void) {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-all-'));
+  try {
+    const command = [MAIN, 'bench', 'all', '--smoke', '--json', '--out', folder, ...args];
+    const options = { encoding: 'utf8', timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { ...options, env });
+    check({ ...(JSON.parse(stdout) as All), status, stderr }, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function assertPage(page: string, { bench, measures, machine, points }: BenchDocument): void {
-  assert.ok(page.includes(`<h1>weir bench ${bench}</h1>`) && page.includes(machine.kernel));
-  assert.not.match(page, /https?:|<script|<link|<img|<iframe|src=|@import|url\((?!#)/i, bench);
-  assert.ok(page.includes(measures.replaceAll('"', '&quot;')), bench);
-  for (const { columns } of points)
-    for (const { figures } of columns)
-      for (const { median } of Object.values(figures)) assert.ok(page.includes(numberText(median)), bench);
-}
-
-test('in miniature, with pages', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'weir-all-'));
-  try {
-    const args = [MAIN, 'bench', 'all', '--smoke', '--json', '--out', folder];
-    const options = { encoding: 'utf8', timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 } as const;
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, options);
-    const { bench, documents, notRun } = JSON.parse(stdout) as All;
-    assert.is(bench, 'all');
+test('documents, pages that need no network, and an index', () =>
+  withAll(['--only', 'flows,core'], process.env, ({ bench, documents, notRun, status, stderr }, folder) => {
+    assert.equal([bench, status, stderr], ['all', 0, '']);
+    // In the order in which they always run.
     const ran = documents.map((document) => document.bench);
-    const names = BENCHES.map(({ name }) => name);
-    assert.equal([...ran, ...notRun.map((each) => each.bench)].sort(), [...names].sort(), stderr);
-    // What did not run is told of, has a reason, and is one of those that need more than a processor.
-    for (const each of notRun) console.log(`  ${each.bench} skipped: ${each.reason}`);
-    assert.is(status, notRun.length === 0 ? 0 : 1, stderr);
-    assert.is(stderr.trim() === '' ? 0 : stderr.trim().split('\n').length, notRun.length);
-    if (whyNoXdp() === null) assert.equal(notRun, []);
-    else assert.ok(notRun.every((each) => ON_A_WIRE.includes(each.bench)));
-
+    assert.equal([ran, notRun], [['core', 'flows'], []]);
     const files = ran.flatMap((name) => [`${name}.html`, `${name}.json`]);
     assert.equal(readdirSync(folder).sort(), [...files, 'index.html'].sort());
     const index = readFileSync(join(folder, 'index.html'), 'utf8');
     for (const document of documents) {
       assertSane(document, 1);
-      const written = JSON.parse(
-        readFileSync(join(folder, `${document.bench}.json`), 'utf8'),
-      ) as BenchDocument;
-      assert.equal(written, document);
+      const written = readFileSync(join(folder, `${document.bench}.json`), 'utf8');
+      assert.equal(JSON.parse(written), document);
       assertPage(readFileSync(join(folder, `${document.bench}.html`), 'utf8'), document);
       assert.ok(index.includes(`href="${document.bench}.html"`));
     }
-    for (const each of notRun) assert.ok(index.includes(`${each.bench}: not run`));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  }));
+
+test('one that cannot run is told of and has a reason; the others run, and the exit code is 1', () =>
+  // No make, no tc: nothing can be put on a wire.
+  withAll(['--only', 'agree,flows'], { PATH: '/nonexistent' }, (all, folder) => {
+    const { documents, notRun, status, stderr } = all;
+    assert.is(status, 1, stderr);
+    assert.equal(
+      documents.map(({ bench }) => bench),
+      ['flows'],
+    );
+    const [{ bench, reason }] = notRun as [{ bench: string; reason: string }];
+    assert.is(bench, 'agree');
+    assert.match(stderr, /^weir: E_[A-Z_]+: bench agree: [^\n]+\n$/);
+    assert.ok(stderr.includes(reason));
+    assert.ok(readFileSync(join(folder, 'index.html'), 'utf8').includes('agree: not run'));
+  }));
+
+test('every benchmark takes its defaults and what --smoke gives it', () => {
+  for (const { options } of BENCHES) for (const isSmoke of [false, true]) readSettings(options, {}, isSmoke);
 });
 
 test.run();

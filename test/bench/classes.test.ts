@@ -1,9 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { benchClasses } from '../../bench/classes.js';
+import type { ClassesDocument } from '../../bench/classes.js';
 import type { Spread } from '../../bench/rig/rounds.js';
 import { sampleTree } from '../../classes/sample.js';
 import { whyNoPostgres } from '../../src/lab/scratch-postgres.js';
+import { smokeOf } from './smoke.js';
 
 const test = suite('the benchmark of the control plane');
 
@@ -12,10 +13,9 @@ function isSpread({ median, min, max }: Spread): boolean {
 }
 
 test('in miniature', async () => {
-  const options = { users: 300, fileClasses: 2500, runs: 2, changes: 3, seed: 7, smoke: true };
-  const { classes, sqlite, postgres, file, points, ...rest } = await benchClasses(options);
-  const { bench, users, runs, changes, seed } = rest;
-  assert.equal([bench, users, runs, changes, seed], ['classes', 300, 2, 3, 7]);
+  const document = (await smokeOf('classes', { seed: '7' })) as ClassesDocument;
+  const { classes, sqlite, postgres, file, points, bench, users, runs, changes, seed } = document;
+  assert.equal([bench, users, runs, changes, seed], ['classes', 300, 1, 2, 7]);
   assert.is(classes, sampleTree({ users: 300, seed: 7 }).classes.length, 'every class came into force');
   for (const figures of [sqlite, postgres]) {
     if (figures === null) continue;

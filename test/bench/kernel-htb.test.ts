@@ -156,6 +156,20 @@ if (why === null) {
       assert.is((await kernel.classes()).get('u1')!.rate, '1Mbit');
     }));
 
+  for (const queues of [1, 2])
+    test(`classes that are loaded get other rates: ${queues} HTB`, () =>
+      onWire(async ({ htb }) => {
+        const kernel = htb(queues, 32_768);
+        await kernel.load();
+        const faster = document.classes.map((spec) => ({ ...spec, down: { rate: 2 * spec.down.rate } }));
+        await kernel.change({ ...document, classes: faster }, 16_384);
+        const classes = await kernel.classes();
+        assert.equal([...classes.keys()], ['uplink', 'rest', 'u0', 'u1', 'u2']);
+        assert.is(classes.get('u2')!.rate, `${6 / queues}Mbit`);
+        assert.is(classes.get('u2')!.ceil, `${6 / queues}Mbit`);
+        assert.is(classes.get('u2')!.burst, '16Kb');
+      }));
+
   for (const forwarding of FORWARDINGS) {
     test(`the bare path passes every frame, and leaves nothing behind: ${forwarding}`, () =>
       onWire(async ({ net, send }) => {

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { benchScale } from '../../bench/scale.js';
 import { ExchangeCounter } from '../../bench/scale-exchanges.js';
+import { medianOf, smokeOf } from './smoke.js';
 
 const test = suite('bench scale');
 
@@ -26,23 +26,11 @@ test('counts what others change: failures, and meetings of queues in one step', 
 });
 
 test('in miniature', async () => {
-  const { points, plots, model } = await benchScale({
-    classes: [64, 256],
-    flows: [4],
-    depths: [2, 5],
-    queues: [1, 4],
-    sharedClasses: [16],
-    threads: 2,
-    seconds: 0.1,
-    seed: 3,
-    runs: 1,
-    smoke: true,
-  });
-  const figure = (point: string, column: string, name: string): number => {
-    const found = points.find((each) => each.name === point)!.columns.find((each) => each.name === column)!;
-    return found.figures[name]!.median;
-  };
-  for (const axis of ['classes: 64', 'classes: 256', 'flows: 256', 'depth: 2', 'depth: 5', 'queues: 4']) {
+  const document = await smokeOf('scale', { seed: '3' });
+  const { points, plots, model } = document;
+  const figure = (point: string, column: string, name: string): number =>
+    medianOf(document, point, column, name);
+  for (const axis of ['classes: 64', 'classes: 512', 'flows: 256', 'depth: 2', 'depth: 4', 'queues: 4']) {
     assert.ok(figure(axis, 'open', 'nsPerPacket') > 0, axis);
     assert.ok(figure(axis, 'open', 'sentShare') > 0.99, axis);
     const sent = figure(axis, 'half throttled', 'sentShare');
