@@ -51,6 +51,7 @@ export class Backlog {
   emptied(leaf: number): void {
     const nowNs = this.#clock[0]!;
     const flags = this.#words[leaf + Field.FLAGS]!;
+    this.#registry.emptied(leaf);
     if ((flags & (Flag.IS_REGISTERED | Flag.IS_LINGERING)) !== Flag.IS_REGISTERED) return;
     this.#words[leaf + Field.FLAGS] = flags | Flag.IS_LINGERING;
     const slot = this.#lingerTail++ & (this.#lingering.length - 1);

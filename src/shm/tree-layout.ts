@@ -95,6 +95,10 @@ export const enum Word {
   /** A leaf's fair clock between the queues it is backlogged on, and when it was last moved. */
   LEAF_CLOCK = 6,
   LEAF_CLOCK_AT = 7,
+  /** By how much the shares of the queues that a leaf borrows on lack of whole ones. Two words, one for each side. */
+  LACK = 8,
+  /** Bytes of a leaf, sent by workers that were not alone with it. Wraps. */
+  SENT = 10,
 }
 
 /** Fair words of an inner class. */

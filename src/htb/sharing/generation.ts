@@ -1,7 +1,7 @@
 /**
  * How that is taken back which a dead worker had announced.
  *
- * Presence, weights and claims are sums over workers. A worker that dies between noting what it adds and adding it
+ * Presence, lacks, weights and claims are sums over workers. A worker that dies between noting what it adds and adding it
  * leaves a sum of which nobody can say whether its part is in. So nothing is subtracted; the sums begin anew.
  * Each exists twice, on an even and on an odd side:
  *
@@ -64,6 +64,7 @@ function clearSide(tree: SharedTree, side: number, classes: number, slots: numbe
     const base = (index << Word.SHIFT) + side;
     Atomics.store(tree.classWords, base + Word.PRESENCE, 0);
     Atomics.store(tree.classWords, base + Word.CLAIMS, 0);
+    Atomics.store(tree.classWords, base + Word.LACK, 0);
   }
   for (let slot = 0; slot < slots; slot++) {
     const base = (slot << Fair.SHIFT) + Fair.WEIGHT + side * Fair.WEIGHT_SIDE;

@@ -1,7 +1,8 @@
 /**
  * What a worker tells the others about its backlog, so that shares can follow it:
  *
- *   presence   on how many queues a class has backlog           divides the class's weight and claim
+ *   presence   on how many queues a class has backlog           divides the class's claim
+ *   lack       what a leaf's shares lack of whole ones          with presence divides its weight (see shares.ts)
  *   weight     quantum of the backlogged borrowers, for each ancestor and prio
  *   claim      assured rate of the backlogged children, for each ancestor whose children oversubscribe it
  *
@@ -15,6 +16,7 @@ import { Fair, Generation, Limit, Shape, Word } from '../../shm/tree-layout.js';
 import { Field, Flag } from '../layout.js';
 import { TreeMemory } from '../memory.js';
 import { generationWord, sideOf } from './generation.js';
+import { Shares, WHOLE_SHARE } from './shares.js';
 
 export const LINGER_NS = 1_000_000;
 /** How long a worker uses a claim factor before it looks again. */
@@ -30,10 +32,12 @@ export class Registry {
   readonly #classWords: Int32Array;
   readonly #fairWords: Int32Array;
   readonly #memory: TreeMemory;
+  readonly #shares: Shares;
   #generation = 0;
 
   constructor(memory: TreeMemory) {
     this.#memory = memory;
+    this.#shares = new Shares(memory);
     this.#words = memory.words;
     this.#clock = memory.clock;
     this.#doubles = memory.doubles;
@@ -53,14 +57,20 @@ export class Registry {
   /** Announces a leaf that waits to borrow to all its ancestors. */
   registerWeight(leaf: number): void {
     this.#words[leaf + Field.FLAGS]! |= Flag.IS_WEIGHTED;
-    this.publishWeight(leaf, this.weightNow(leaf));
+    this.#shares.begin(leaf, this.#queues(leaf) === 1);
+    this.#addLack(leaf, this.lackOf(leaf));
+    this.publishWeight(leaf, this.#dividedWeight(leaf));
   }
 
   /** Withdraws all that was announced for a leaf. */
   unregister(leaf: number): void {
     const words = this.#words;
     const flags = words[leaf + Field.FLAGS]!;
-    if ((flags & Flag.IS_WEIGHTED) !== 0) this.publishWeight(leaf, 0);
+    if ((flags & Flag.IS_WEIGHTED) !== 0) {
+      this.#follow(leaf, false);
+      this.#addLack(leaf, -this.lackOf(leaf));
+      this.publishWeight(leaf, 0);
+    }
     if ((flags & Flag.IS_REGISTERED) !== 0) {
       if ((flags & Flag.IS_CLAIMING) !== 0) this.dropClaims(leaf);
       else Atomics.sub(this.#classWords, this.#sumWord(leaf, Word.PRESENCE), 1);
@@ -68,19 +78,75 @@ export class Registry {
     words[leaf + Field.FLAGS] = words[leaf + Field.FLAGS]! & ~(Flag.IS_WEIGHTED | Flag.IS_REGISTERED);
   }
 
-  /** On how many queues the leaf has backlog, this one included. */
-  presence(record: number): number {
+  /** Tells of a borrower whose last packet was taken, if it is on other queues too. */
+  emptied(leaf: number): void {
+    const words = this.#words;
+    const flags = words[leaf + Field.FLAGS]!;
+    if ((flags & Flag.IS_WEIGHTED) === 0 || words[leaf + Field.WEIGHT_PUBLISHED] === this.#weightOf(leaf))
+      return;
+    this.#follow(leaf, true);
+    this.publishWeight(leaf, this.#dividedWeight(leaf));
+  }
+
+  /** What this worker has announced that the leaf's share lacks of a whole one. */
+  lackOf(leaf: number): number {
+    return (this.#words[leaf + Field.FLAGS]! & Flag.IS_WEIGHTED) !== 0 ? this.#shares.lackOf(leaf) : 0;
+  }
+
+  /** By what the leaf's quantum is to be divided on this queue: the shares of all queues by its share here, 1 if it is alone. */
+  presence(leaf: number): number {
+    const queues = this.#queues(leaf);
+    if (queues === 1) return 1;
+    const own = WHOLE_SHARE - this.lackOf(leaf);
+    const all = queues * WHOLE_SHARE - Atomics.load(this.#classWords, this.#sumWord(leaf, Word.LACK));
+    return all > own ? all / own : 1;
+  }
+
+  /** The leaf's weight on this queue as of its last turn. One that is not announced counts as if it were. */
+  weightNow(leaf: number): number {
+    const flags = this.#words[leaf + Field.FLAGS]!;
+    if ((flags & Flag.IS_WEIGHTED) !== 0) this.#follow(leaf, false);
+    if ((flags & Flag.IS_REGISTERED) !== 0) return this.#dividedWeight(leaf);
+    const announced = Atomics.load(this.#classWords, this.#sumWord(leaf, Word.PRESENCE));
+    const weight = this.#weightOf(leaf);
+    return announced <= 0 ? weight : Math.max(1, Math.round(weight / (announced + 1)));
+  }
+
+  #weightOf(leaf: number): number {
+    return this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
+  }
+
+  #dividedWeight(leaf: number): number {
+    return Math.max(1, Math.round(this.#weightOf(leaf) / this.presence(leaf)));
+  }
+
+  /** On how many queues the class has backlog, this one included. */
+  #queues(record: number): number {
     const count = Atomics.load(this.#classWords, this.#sumWord(record, Word.PRESENCE));
     return count > 1 ? count : 1;
   }
 
-  /** The leaf's weight on this queue: its quantum shared by the queues it is backlogged on and this one. */
-  weightNow(leaf: number): number {
-    const weight = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.WEIGHT]!;
-    const isCounted = (this.#words[leaf + Field.FLAGS]! & Flag.IS_REGISTERED) !== 0;
-    const announced = Atomics.load(this.#classWords, this.#sumWord(leaf, Word.PRESENCE));
-    const queues = isCounted ? announced : announced + 1;
-    return Math.max(1, Math.round(weight / Math.max(1, queues)));
+  /** Lets the share of a borrower follow what it sends. One that is on this queue alone has nothing to share. */
+  #follow(leaf: number, isEmptied: boolean): void {
+    const queues = this.#queues(leaf);
+    const wasAlone = this.#words[leaf + Field.WEIGHT_PUBLISHED] === this.#weightOf(leaf);
+    if (wasAlone) {
+      if (queues === 1) return;
+      this.#shares.join(leaf);
+    }
+    const lack = this.lackOf(leaf);
+    let others = 0;
+    if (queues > 1) {
+      const allLack = Atomics.load(this.#classWords, this.#sumWord(leaf, Word.LACK));
+      others = Math.max(0, (queues - 1) * WHOLE_SHARE - (allLack - lack));
+    }
+    this.#shares.follow(leaf, others, isEmptied);
+    this.#addLack(leaf, this.lackOf(leaf) - lack);
+  }
+
+  #addLack(leaf: number, difference: number): void {
+    // Read with the presence by other workers; of two sums a moment apart one shifts shares for that moment.
+    if (difference !== 0) Atomics.add(this.#classWords, this.#sumWord(leaf, Word.LACK), difference);
   }
 
   /** Makes `weight` what the ancestors' sums hold for this leaf on this queue. */
@@ -171,7 +237,7 @@ export class Registry {
       holder !== 0;
       holder = words[record + Field.CLAIM_HOLDER]!
     ) {
-      const part = this.#claimPart(record, this.presence(record));
+      const part = this.#claimPart(record, this.#queues(record));
       const difference = part - words[record + Field.CLAIM_PUBLISHED]!;
       words[record + Field.CLAIM_PUBLISHED] = part;
       if (difference !== 0) Atomics.add(this.#classWords, this.#sumWord(holder, Word.CLAIMS), difference);
@@ -223,14 +289,17 @@ export class Registry {
     const holder = words[record + Field.CLAIM_HOLDER]!;
     const claim = words[record + Field.CLAIM_PUBLISHED]!;
     if (holder !== 0 && claim !== 0) Atomics.add(this.#classWords, this.#sumWord(holder, Word.CLAIMS), claim);
-    if (!isInner) return;
+    if (!isInner) {
+      this.#addLack(record, this.lackOf(record));
+      return;
+    }
     for (let prio = 0; prio < Limit.PRIOS; prio++) {
       const weight = words[words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT) + Field.FEED_WEIGHT]!;
       if (weight !== 0) Atomics.add(this.#fairWords, this.#weightWord(record, prio), weight);
     }
   }
 
-  #sumWord(record: number, word: Word.PRESENCE | Word.CLAIMS): number {
+  #sumWord(record: number, word: Word.PRESENCE | Word.CLAIMS | Word.LACK): number {
     return (TreeMemory.classIndexOf(record) << Word.SHIFT) + word + this.#memory.side;
   }
 
