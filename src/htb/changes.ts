@@ -102,7 +102,10 @@ export class ChangeApplier {
       this.#disown(record);
       this.#setFields(record, setting);
       this.#adopt(record);
-    } else this.#setFields(record, setting);
+    } else {
+      modes.schedule.changeQuantum(record, setting.shapeIndex << Shape.SHIFT);
+      this.#setFields(record, setting);
+    }
     if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) modes.placeLeaf(record);
     // Another queue may have had no room for any of them.
     else if (hadPackets) this.#tree.emptied(record);

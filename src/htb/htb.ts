@@ -40,6 +40,7 @@ import { tickOf } from './wheel.js';
 
 /** Nodes that are woken together: many enough for their cache misses to overlap, few enough to stay in the cache. */
 const DUE_MAX = 256;
+const DEFICIT_MIN = -(2 ** 30);
 const NO_PACKETS = new Int32Array(0);
 /** What a leaf that waits for its own tokens only has none of. */
 const NOT_ALONE =
@@ -267,7 +268,7 @@ export class Htb {
       while (ancestor !== 0 && (words[ancestor + Field.FLAGS]! & Flag.IS_SHUT) === 0)
         ancestor = words[ancestor + Field.PARENT]!;
       if (ancestor !== 0) this.#schedule.park(node, ancestor);
-      else if (this.#isShared && lender !== leaf && this.#mustSitOut(leaf)) this.#schedule.turnFeed(leaf);
+      else if (this.#isShared && lender !== leaf && this.#mustSitOut(leaf, lender)) continue;
       else if (!this.#isShared || this.#drawPath(leaf, lender)) return this.#send(leaf, lender);
     }
   }
@@ -293,8 +294,10 @@ export class Htb {
     const lenBytes = this.#packets[(packet << Packet.SHIFT) + Packet.LEN_BYTES]!;
     const chargedBytes = this.#passing.chargedBytes(lenBytes);
     const isEmpty = words[leaf + Field.BACKLOG_PACKETS] === 0;
-    if (lender !== leaf) this.#takeTurn(leaf, Field.DEFICIT_BORROW, chargedBytes);
-    else if (!isEmpty) this.#takeTurn(leaf, Field.DEFICIT_GREEN, chargedBytes);
+    if (lender !== leaf) {
+      this.#schedule.charge(leaf, lender, chargedBytes * this.#parts(leaf));
+      this.#takeTurn(leaf, Field.DEFICIT_BORROW, chargedBytes);
+    } else if (!isEmpty) this.#takeTurn(leaf, Field.DEFICIT_GREEN, chargedBytes);
     if (isEmpty) this.emptied(leaf);
     this.#charge(leaf, lender, lenBytes, chargedBytes);
     if (!isEmpty) this.modes.settleLeaf(leaf);
@@ -358,7 +361,8 @@ export class Htb {
     const words = this.memory.words;
     let deficit = words[leaf + deficitField]! - chargedBytes;
     if (deficit < 0) {
-      deficit += this.#quantumBytes(leaf);
+      // A quantum that is less than a packet makes it ever lower; it must not come round to be a credit.
+      deficit = Math.max(deficit + this.#quantumBytes(leaf), DEFICIT_MIN);
       if (deficitField === Field.DEFICIT_GREEN) this.#schedule.turnRow(leaf);
       else this.#schedule.turnFeed(leaf);
     }
@@ -366,26 +370,36 @@ export class Htb {
   }
 
   /**
-   * Whether a borrower still owes from earlier turns. sch_htb would serve it a packet a turn even so, which is more
-   * than its quantum if that is small, as a quantum divided among queues is.
+   * Whether a borrower, or a feed that it is served through, still owes from earlier turns; its turn is then over. sch_htb
+   * would serve it a packet a turn even so, which is more than its quantum if that is small, as a quantum divided among
+   * queues is.
    */
-  #mustSitOut(leaf: number): boolean {
+  #mustSitOut(leaf: number, lender: number): boolean {
+    if (this.#schedule.sitsOut(leaf, lender)) return true;
     const words = this.memory.words;
     const deficit = words[leaf + Field.DEFICIT_BORROW]!;
     if (deficit >= 0) return false;
     words[leaf + Field.DEFICIT_BORROW] = deficit + this.#quantumBytes(leaf);
+    this.#schedule.turnFeed(leaf);
     return true;
   }
 
   /** A leaf that is backlogged on several queues has its quantum divided among them, and tells its ancestors. */
   #quantumBytes(leaf: number): number {
     const words = this.memory.words;
+    const flags = words[leaf + Field.FLAGS]!;
     const quantumBytes = this.#shared.shapes[words[leaf + Field.SHAPE]! + Shape.QUANTUM_BYTES]!;
-    if ((words[leaf + Field.FLAGS]! & Flag.IS_REGISTERED) === 0) return quantumBytes;
-    if ((words[leaf + Field.FLAGS]! & Flag.HAS_CLAIM) !== 0) this.registry.refreshClaims(leaf);
-    if ((words[leaf + Field.FLAGS]! & Flag.IS_WEIGHTED) === 0) return quantumBytes;
-    this.registry.publishWeight(leaf, this.registry.weightNow(leaf));
-    return Math.max(1, (quantumBytes / this.registry.presence(leaf)) | 0);
+    if ((flags & (Flag.IS_REGISTERED | Flag.HAS_CLAIM)) === (Flag.IS_REGISTERED | Flag.HAS_CLAIM))
+      this.registry.refreshClaims(leaf);
+    if ((flags & Flag.IS_WEIGHTED) !== 0) this.registry.publishWeight(leaf, this.registry.weightNow(leaf));
+    return Math.max(1, (quantumBytes / this.#parts(leaf)) | 0);
+  }
+
+  /** By what a leaf's quantum is divided because it borrows on other queues as well. */
+  #parts(leaf: number): number {
+    return (this.memory.words[leaf + Field.FLAGS]! & Flag.IS_WEIGHTED) !== 0
+      ? this.registry.presence(leaf)
+      : 1;
   }
 
   // ---- sharing with other workers ---------------------------------------------------------------------

@@ -117,15 +117,17 @@ export const enum Field {
   OWNER = 1,
   /** Child that is served next; 0 when no child borrows. */
   FEED_HEAD = 2,
-  FEED_COUNT = 3,
-  /** Children still to be visited in this round. */
-  FEED_ROUND = 4,
   /** Weight of the borrowers below that this worker has published. */
-  FEED_WEIGHT = 5,
-  FEED_CLOCK_SEEN = 6,
+  FEED_WEIGHT = 3,
+  FEED_CLOCK_SEEN = 4,
   /** How far this worker is ahead of the fair clock, and when that was looked at (doubles). */
-  D_FEED_GAP = 4,
-  D_FEED_GAP_AT_NS = 5,
+  D_FEED_GAP = 3,
+  D_FEED_GAP_AT_NS = 4,
+  /** Bytes left of its turn in the feed above, and of that in a row (doubles: a turn may be a million quanta long). */
+  D_FEED_DEFICIT = 5,
+  D_ROW_DEFICIT = 6,
+  /** How long such a turn is: the quanta of all borrowers that could be sent through it. */
+  D_TURN_BYTES = 7,
 }
 
 export const enum Flag {
@@ -167,12 +169,8 @@ export const enum Flag {
   HAS_CLAIM = 1 << 23,
   /** Its claim has been published. */
   IS_CLAIMING = 1 << 24,
-  /** Feed node: the parity of its round. */
-  ROUND_ODD = 1 << 25,
-  /** Member of a feed: the parity of the round in which its turn comes. */
-  TURN_ODD = 1 << 26,
   /** Leaf: known to `Overflow`. */
-  IS_FAT = 1 << 27,
+  IS_FAT = 1 << 25,
   /** Leaf: its packets are never let pass unqueued, for the queue changes them. */
-  MUST_QUEUE = 1 << 28,
+  MUST_QUEUE = 1 << 26,
 }

@@ -12,17 +12,18 @@
  *                                  |  feed
  *                                u1  u2  u3        they take turns by their quantum
  *
- * Lists are rings; the head is served next, new members come last. A feed counts the visits left in its round;
- * when the round is over, the list above turns. So all leaves below a lender take turns, whatever inner classes
- * lie between, as in htb_lookup_leaf. Rounds are odd and even by turns, and each member knows in which of the two
- * its turn comes, so that one that leaves is not waited for.
+ * Lists are rings; the head is served next, new members come last. Leaves take turns by their quantum, feeds by the
+ * quanta of all borrowers below them together, so what a class lends goes to the leaves below it, whatever inner
+ * classes lie between. (In htb_lookup_leaf an inner class's turn lasts until each of its leaves had one. There a turn that
+ * a leaf has on the tokens of a class below counts as well, and by which tokens come when, a leaf gets up to twice
+ * what its sibling does.) A feed owes its turns in its parent's feed and those in its row apart, for the same reason.
  *
  * Who has tokens of its own again joins its row and keeps its place in the feed meanwhile. Would it leave and
  * join again as the last, a class with a small assured rate would lose its turn with every packet that it sends
  * on its own account. Rows are looked at from the lowest level up, so it is never served through the feed while
  * it stands in a row.
  */
-import { Limit } from '../shm/tree-layout.js';
+import { Limit, Shape } from '../shm/tree-layout.js';
 import { Field, Flag } from './layout.js';
 import type { TreeMemory } from './memory.js';
 
@@ -30,6 +31,8 @@ const PRIOS_SHIFT = 3;
 
 export class Schedule {
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #shapes: Float64Array;
   readonly #feedBase: number;
   readonly #rowHeads = new Int32Array(Limit.LEVELS * Limit.PRIOS);
   /** One bit a prio, for each level. */
@@ -38,6 +41,8 @@ export class Schedule {
 
   constructor(memory: TreeMemory) {
     this.#words = memory.words;
+    this.#doubles = memory.doubles;
+    this.#shapes = memory.shared.shapes;
     this.#feedBase = memory.feedBase;
   }
 
@@ -135,37 +140,74 @@ export class Schedule {
     if (this.#rowHeads[row] === node) this.#rowHeads[row] = this.#words[node + Field.ROW_NEXT]!;
   }
 
-  /** Ends a leaf's turn in its parent's feed, and the rounds above that are over with it. */
-  turnFeed(leaf: number): void {
-    if ((this.#words[leaf + Field.FLAGS]! & Flag.ON_FEED) !== 0) this.#turnIn(this.#feedOver(leaf), leaf);
+  /** Ends the turn of a leaf or a feed node in the feed above it. */
+  turnFeed(node: number): void {
+    const words = this.#words;
+    if ((words[node + Field.FLAGS]! & Flag.ON_FEED) === 0) return;
+    const feed = this.#feedOver(node);
+    if (words[feed + Field.FEED_HEAD] === node)
+      words[feed + Field.FEED_HEAD] = words[node + Field.FEED_NEXT]!;
   }
 
-  #turnIn(firstFeed: number, member: number): void {
+  /** To be called before a leaf that stays where it is gets another shape: feeds above have longer or shorter turns. */
+  changeQuantum(leaf: number, shape: number): void {
+    if ((this.#words[leaf + Field.FLAGS]! & Flag.ON_FEED) === 0) return;
+    this.#lengthen(this.#feedOver(leaf), this.#shapes[shape + Shape.QUANTUM_BYTES]! - this.#turnBytes(leaf));
+  }
+
+  /**
+   * Counts what a leaf has borrowed from `lender` towards the turns of the feeds between: each has a turn in the feed above
+   * it that is as long as the turns of its borrowers together, and the lender's own has one in its row. A leaf that is
+   * backlogged on several queues has only a part of its quantum on each, and `cost` is as many times its bytes.
+   */
+  charge(leaf: number, lender: number, cost: number): void {
     const words = this.#words;
-    let feed = firstFeed;
-    let at = member;
-    while (words[feed + Field.FEED_HEAD] === at) {
-      words[feed + Field.FEED_HEAD] = words[at + Field.FEED_NEXT]!;
-      words[at + Field.FLAGS]! ^= Flag.TURN_ODD;
-      const left = words[feed + Field.FEED_ROUND]! - 1;
-      words[feed + Field.FEED_ROUND] = left;
-      if (left > 0) return;
-      this.#beginRound(feed);
-      at = feed;
-      // In a row the feed is served on its owner's account, and only its turn there is over.
-      if ((words[at + Field.FLAGS]! & Flag.ON_ROW) !== 0) {
-        this.turnRow(at);
-        return;
-      }
-      if ((words[at + Field.FLAGS]! & Flag.ON_FEED) === 0) return;
-      feed = this.#feedOver(at);
+    const doubles = this.#doubles;
+    const prio = (words[leaf + Field.FLAGS]! & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT;
+    for (let record = words[leaf + Field.PARENT]!; ; record = words[record + Field.PARENT]!) {
+      const feed = words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
+      const at = (feed >> 1) + (record === lender ? Field.D_ROW_DEFICIT : Field.D_FEED_DEFICIT);
+      const turnBytes = doubles[(feed >> 1) + Field.D_TURN_BYTES]!;
+      // Who leaves takes what is left of its turn along.
+      doubles[at] = Math.min(doubles[at]!, turnBytes) - cost;
+      if (doubles[at]! < 0) this.#endTurn(feed, at, record === lender);
+      if (record === lender) return;
     }
   }
 
-  /** Lets every member of a feed have a turn again. All have had theirs, so all wait for the other parity. */
-  #beginRound(feed: number): void {
-    this.#words[feed + Field.FEED_ROUND] = this.#words[feed + Field.FEED_COUNT]!;
-    this.#words[feed + Field.FLAGS]! ^= Flag.ROUND_ODD;
+  /**
+   * Whether a feed on the way from a leaf to `lender` still owes from earlier turns. It has then lost this one. Only with
+   * several queues: there a turn is often less than a packet costs.
+   */
+  sitsOut(leaf: number, lender: number): boolean {
+    const words = this.#words;
+    const doubles = this.#doubles;
+    const prio = (words[leaf + Field.FLAGS]! & Flag.PRIO_MASK) >> Flag.PRIO_SHIFT;
+    let highest = 0;
+    for (
+      let record = words[leaf + Field.PARENT]!;
+      record !== lender;
+      record = words[record + Field.PARENT]!
+    ) {
+      const feed = words[record + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
+      if (doubles[(feed >> 1) + Field.D_FEED_DEFICIT]! < 0) highest = feed;
+    }
+    const own = words[lender + Field.FEEDS]! + (prio << Field.FEED_SHIFT);
+    if (doubles[(own >> 1) + Field.D_ROW_DEFICIT]! < 0)
+      this.#endTurn(own, (own >> 1) + Field.D_ROW_DEFICIT, true);
+    else if (highest !== 0) this.#endTurn(highest, (highest >> 1) + Field.D_FEED_DEFICIT, false);
+    else return false;
+    return true;
+  }
+
+  /** Ends a feed's turn in its row, or in the feed above, and lets the deficit at `at` have its next. */
+  #endTurn(feed: number, at: number, inRow: boolean): void {
+    const next = this.#words[feed + (inRow ? Field.ROW_NEXT : Field.FEED_NEXT)]!;
+    // Nobody else waits: there is nothing to owe.
+    if (next === feed) this.#doubles[at] = 0;
+    else this.#doubles[at]! += this.#doubles[(feed >> 1) + Field.D_TURN_BYTES]!;
+    if (inRow) this.turnRow(feed);
+    else this.turnFeed(feed);
   }
 
   /** The feed that a node on a feed list is a member of. */
@@ -223,32 +265,34 @@ export class Schedule {
   #feedInsert(feed: number, node: number): void {
     const words = this.#words;
     const head = words[feed + Field.FEED_HEAD]!;
-    let isOdd = (words[feed + Field.FLAGS]! & Flag.ROUND_ODD) !== 0;
-    if (head === 0) {
-      words[feed + Field.FEED_HEAD] = node;
-      words[feed + Field.FEED_COUNT] = 1;
-      words[feed + Field.FEED_ROUND] = 1;
-    } else {
-      words[feed + Field.FEED_COUNT]! += 1;
-      isOdd = !isOdd;
-    }
-    words[node + Field.FLAGS] =
-      (words[node + Field.FLAGS]! & ~Flag.TURN_ODD) | Flag.ON_FEED | (isOdd ? Flag.TURN_ODD : 0);
+    if (head === 0) words[feed + Field.FEED_HEAD] = node;
+    words[node + Field.FLAGS]! |= Flag.ON_FEED;
     this.#ringInsert(head, node, Field.FEED_NEXT, Field.FEED_PREV);
+    this.#lengthen(feed, this.#turnBytes(node));
   }
 
   #feedRemove(feed: number, node: number): void {
     const words = this.#words;
-    // A member that leaves in its turn has had it. Were the round not counted on, short-lived leaves could keep
-    // the turn of their parent for ever.
-    this.#turnIn(feed, node);
-    const flags = words[node + Field.FLAGS]!;
-    words[node + Field.FLAGS] = flags & ~Flag.ON_FEED;
+    words[node + Field.FLAGS]! &= ~Flag.ON_FEED;
     const next = this.#ringRemove(node, Field.FEED_NEXT, Field.FEED_PREV);
-    words[feed + Field.FEED_COUNT]! -= 1;
-    const isAhead = ((flags & Flag.TURN_ODD) !== 0) === ((words[feed + Field.FLAGS]! & Flag.ROUND_ODD) !== 0);
-    if (isAhead) words[feed + Field.FEED_ROUND]! -= 1;
-    if (next === 0) words[feed + Field.FEED_HEAD] = 0;
+    if (words[feed + Field.FEED_HEAD] === node) words[feed + Field.FEED_HEAD] = next;
+    this.#lengthen(feed, -this.#turnBytes(node));
+  }
+
+  /** How long a member's turn is in the feed that it is on. */
+  #turnBytes(node: number): number {
+    if (node >= this.#feedBase) return this.#doubles[(node >> 1) + Field.D_TURN_BYTES]!;
+    return this.#shapes[this.#words[node + Field.SHAPE]! + Shape.QUANTUM_BYTES]!;
+  }
+
+  /** Makes the turns of a feed, and of those that it counts in above, longer or shorter. */
+  #lengthen(feed: number, bytes: number): void {
+    let at = feed;
+    for (;;) {
+      this.#doubles[(at >> 1) + Field.D_TURN_BYTES]! += bytes;
+      if ((this.#words[at + Field.FLAGS]! & Flag.ON_FEED) === 0) return;
+      at = this.#feedOver(at);
+    }
   }
 
   /** Inserts before `head`, that is last; alone when `head` is 0. */

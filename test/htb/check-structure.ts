@@ -156,6 +156,13 @@ class StructureCheck {
     const words = this.#words;
     const head = words[feed + Field.FEED_HEAD]!;
     const name = `feed ${feed}`;
+    const { doubles, feedBase, shared } = this.#tree.memory;
+    const turnOf = (node: number): number =>
+      node >= feedBase
+        ? doubles[(node >> 1) + Field.D_TURN_BYTES]!
+        : shared.shapes[words[node + Field.SHAPE]! + Shape.QUANTUM_BYTES]!;
+    const turnBytes = members.reduce((sum, node) => sum + turnOf(node), 0);
+    this.#expect(turnOf(feed) === turnBytes, `${name}: turns of ${turnOf(feed)} bytes, not ${turnBytes}`);
     this.#expect((head === 0) === (members.length === 0), `${name}: head ${head} of ${members.length}`);
     if (head === 0 || members.length === 0) return;
     const ring = this.#ring(head, Field.FEED_NEXT, Field.FEED_PREV, members.length);
@@ -163,12 +170,6 @@ class StructureCheck {
       sameMembers(ring, members),
       `${name}: ${members.length} say they are in it, ${ring.length} are`,
     );
-    const count = words[feed + Field.FEED_COUNT]!;
-    this.#expect(count === members.length, `${name}: counts ${count}, not ${members.length}`);
-    const parity = words[feed + Field.FLAGS]! & Flag.ROUND_ODD ? Flag.TURN_ODD : 0;
-    const ahead = members.filter((node) => (words[node + Field.FLAGS]! & Flag.TURN_ODD) === parity).length;
-    const round = words[feed + Field.FEED_ROUND]!;
-    this.#expect(round === ahead && round > 0, `${name}: ${round} turns left in the round, not ${ahead}`);
   }
 
   #checkParked(record: number): void {

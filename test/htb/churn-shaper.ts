@@ -189,6 +189,8 @@ export class ChurnShaper {
         if (presence !== 0) return `presence of class ${index} is ${presence}`;
         const claims = tree.classWords[base + Word.CLAIMS];
         if (claims !== 0) return `claims at class ${index} are ${claims}`;
+        const lack = tree.classWords[base + Word.LACK];
+        if (lack !== 0) return `lack of class ${index} is ${lack}`;
       }
       for (let slot = 0; slot <= CAPACITY_CLASSES; slot++) {
         for (let prio = 0; prio < Limit.PRIOS; prio++) {

@@ -7,7 +7,9 @@ import * as assert from 'uvu/assert';
 import { Field, Flag } from '../../src/htb/layout.js';
 import { TreeMemory } from '../../src/htb/memory.js';
 import { Schedule } from '../../src/htb/schedule.js';
-import { createSharedTree, Limit } from '../../src/shm/tree-layout.js';
+import { createSharedTree, Limit, Shape } from '../../src/shm/tree-layout.js';
+
+const QUANTUM_BYTES = 1000;
 
 type Name = 'r' | 'm' | 'a' | 'b' | 'c' | 'd';
 const NAMES: readonly Name[] = ['r', 'm', 'a', 'b', 'c', 'd'];
@@ -21,6 +23,7 @@ class Laid {
 
   constructor() {
     const { record } = this;
+    this.memory.shared.shapes[Shape.QUANTUM_BYTES] = QUANTUM_BYTES;
     const level = (depth: number): number => (Limit.LEVELS - 1 - depth) << Flag.LEVEL_SHIFT;
     this.#set('r', 0, Flag.IS_INNER | level(0));
     this.#set('m', record.r, Flag.IS_INNER | level(1));
@@ -54,12 +57,13 @@ class Laid {
     return NAMES.find((name) => this.record[name] === leaf)!;
   }
 
-  /** The leaves of the next `count` turns among borrowers. */
+  /** The leaves of the next `count` turns among borrowers; each borrows its quantum from the root. */
   turns(count: number): string {
     let order = '';
     for (let at = 0; at < count; at++) {
       const name = this.next as Name;
       order += name;
+      this.schedule.charge(this.record[name], this.record.r, QUANTUM_BYTES);
       this.schedule.turnFeed(this.record[name]);
     }
     return order;
@@ -80,7 +84,8 @@ schedule('one that leaves is not waited for, whether its turn was to come or was
   ahead.attach('a', 'b', 'c');
   assert.is(ahead.turns(2), 'ac');
   ahead.schedule.detach(ahead.record.a);
-  assert.is(ahead.turns(4), 'bcbc', 'its turn was to come');
+  // What was left of their common turn, `b` has alone, but no more than one of its own.
+  assert.is(ahead.turns(4), 'bbcb', 'its turn was to come');
   const behind = new Laid();
   behind.attach('a', 'b', 'c');
   assert.is(behind.turns(3), 'acb');

@@ -32,8 +32,8 @@ export function steadied(tree: readonly OracleClass[]): OracleClass[] {
  * How many bytes of a class may differ between two runs of the same load. A leaf's turn is a quantum, overdrawn by a
  * packet; an inner class's turn is one turn of each leaf below it. Each scheduler may be a turn ahead of the fair
  * share or a turn behind it, so a class differs by two of the longest turns among its siblings; and by its part of what
- * its parent differs by, for the same reason. A root differs by a leaf's turn: while it is not saturated, whose
- * queue is full or empty just then decides.
+ * its parent differs by, for the same reason. A root differs by two of the longest turns of leaves: while it is not
+ * saturated, whose queue is full or empty just then decides, and that may be a leaf ahead in one and behind in the other.
  */
 export function boundsOf(tree: readonly OracleClass[]): Map<string, number> {
   const turnBytes = new Map<string, number>();
@@ -51,7 +51,10 @@ export function boundsOf(tree: readonly OracleClass[]): Map<string, number> {
   }
   const bounds = new Map<string, number>();
   for (const { id, parent } of tree) {
-    bounds.set(id, parent === null ? longestLeafTurn : bounds.get(parent)! + 2 * longestBelow.get(parent)!);
+    bounds.set(
+      id,
+      parent === null ? 2 * longestLeafTurn : bounds.get(parent)! + 2 * longestBelow.get(parent)!,
+    );
   }
   return bounds;
 }

@@ -242,49 +242,49 @@ export class HtbOracle {
     return best;
   }
 
-  /**
-   * Follows the rounds from the row of lenders down to a leaf. A child's round that ends gives the turn to the
-   * child's next sibling, so each leaf below a lender gets one turn in a round, however deep it lies.
-   */
+  /** Follows the rounds from the row of lenders down to a leaf. */
   #leafInTurn(level: number, prio: number): Node {
     const lends = (node: Node): boolean => node.mode === 'can-send' && (node.activity & (1 << prio)) !== 0;
     const borrows = (node: Node): boolean =>
       node.mode === 'may-borrow' && (node.activity & (1 << prio)) !== 0;
-    const path = [this.#row(level)[prio]!];
-    for (;;) {
-      const round = path[path.length - 1]!;
-      const node = round.current(path.length === 1 ? lends : borrows);
-      if (node?.isLeaf) return node;
-      if (node !== null) {
-        path.push(node.feeds[prio]!);
-      } else if (path.length > 1) {
-        path.pop();
-        path[path.length - 1]!.endTurn();
-      }
-    }
+    let node = this.#row(level)[prio]!.current(lends);
+    while (!node.isLeaf) node = node.feeds[prio]!.current(borrows);
+    return node;
   }
 
   #takeFromDeficit(leaf: Node, level: number, prio: number, bytes: number): void {
     const kind = level === 0 ? 'own' : 'borrowed';
     const deficitBytes = leaf.deficitBytes[kind] - bytes;
     leaf.deficitBytes[kind] = deficitBytes >= 0 ? deficitBytes : deficitBytes + leaf.spec.quantumBytes;
+    if (level > 0) this.#takeFromTurns(leaf, level, prio, bytes);
     if (deficitBytes >= 0) return;
     if (level === 0) this.#row(0)[prio]!.endTurn();
-    else this.#endTurn(leaf, level, prio);
+    else leaf.parent!.feeds[prio]!.endTurn();
   }
 
-  /** Ends a turn, and with the last turn of a round that of the class whose round it was, up to the lender's row. */
-  #endTurn(leaf: Node, lenderLevel: number, prio: number): void {
+  /**
+   * An inner class's turn is as long as those of all borrowers below it together, whoever lends above it; likewise that of
+   * a lender among lenders.
+   */
+  #takeFromTurns(leaf: Node, lenderLevel: number, prio: number, bytes: number): void {
     for (let node = leaf.parent!; ; node = node.parent!) {
-      const feed = node.feeds[prio]!;
-      feed.endTurn();
-      if (!feed.isOver) return;
-      feed.begin();
-      if (node.level === lenderLevel) {
-        this.#row(lenderLevel)[prio]!.endTurn();
-        return;
+      const lends = node.level === lenderLevel;
+      const turns = lends ? node.turnBytes.lending : node.turnBytes.borrowing;
+      const wholeBytes = Math.max(this.#borrowersBytes(node, prio), leaf.spec.quantumBytes);
+      turns[prio] = Math.min(turns[prio]!, wholeBytes) - bytes;
+      if (turns[prio]! < 0) {
+        turns[prio]! += wholeBytes;
+        (lends ? this.#row(lenderLevel) : node.parent!.feeds)[prio]!.endTurn();
       }
+      if (lends) return;
     }
+  }
+
+  /** The quanta of the leaves below a class that wait to borrow. */
+  #borrowersBytes(node: Node, prio: number): number {
+    if (node.isLeaf)
+      return node.activePrio === prio && node.mode === 'may-borrow' ? node.spec.quantumBytes : 0;
+    return node.children.reduce((sum, child) => sum + this.#borrowersBytes(child, prio), 0);
   }
 
   /**

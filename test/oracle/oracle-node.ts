@@ -66,52 +66,33 @@ function charge(readyNs: number, nowNs: number, bytes: number, burstBytes: numbe
 }
 
 /**
- * The order in which backlogged siblings take turns: those still to come in this round, and those that had
- * their turn or came later. A class keeps its place while its mode changes; it leaves when its backlog ends.
+ * The order in which backlogged siblings take turns. A class keeps its place while its mode changes; it leaves when its
+ * backlog ends, and comes last when it begins.
  */
 export class Round {
-  #ahead: Node[] = [];
-  #behind: Node[] = [];
+  #members: Node[] = [];
 
   get isEmpty(): boolean {
-    return this.#ahead.length === 0 && this.#behind.length === 0;
+    return this.#members.length === 0;
   }
 
   join(node: Node): void {
-    (this.isEmpty ? this.#ahead : this.#behind).push(node);
+    this.#members.push(node);
   }
 
   leave(node: Node): void {
-    this.#ahead = this.#ahead.filter((other) => other !== node);
-    this.#behind = this.#behind.filter((other) => other !== node);
+    this.#members = this.#members.filter((other) => other !== node);
   }
 
-  /**
-   * Whose turn it is among the wanted; the others in front lose theirs. Null ends the round and begins the
-   * next.
-   */
-  current(isWanted: (node: Node) => boolean): Node | null {
-    for (let node = this.#ahead[0]; node !== undefined; node = this.#ahead[0]) {
-      if (isWanted(node)) return node;
-      this.endTurn();
-    }
-    this.begin();
-    return null;
-  }
-
-  /** All have had their turn. */
-  get isOver(): boolean {
-    return this.#ahead.length === 0;
-  }
-
-  begin(): void {
-    this.#ahead = this.#behind;
-    this.#behind = [];
+  /** Whose turn it is among the wanted, of whom there must be one; the others in front lose theirs. */
+  current(isWanted: (node: Node) => boolean): Node {
+    while (!isWanted(this.#members[0]!)) this.endTurn();
+    return this.#members[0]!;
   }
 
   endTurn(): void {
-    const node = this.#ahead.shift();
-    if (node !== undefined) this.#behind.push(node);
+    const node = this.#members.shift();
+    if (node !== undefined) this.#members.push(node);
   }
 }
 
@@ -135,6 +116,11 @@ export class Node {
   deficitBytes = { own: 0, borrowed: 0 };
   /** An inner class's rounds among its backlogged children, one for each prio. */
   feeds = rounds();
+  /** By prio, what is left of an inner class's turn among the borrowers of its parent, and among lenders. */
+  turnBytes = {
+    borrowing: new Array<number>(PRIO_COUNT).fill(0),
+    lending: new Array<number>(PRIO_COUNT).fill(0),
+  };
 
   /**
    * Computed afresh at each dequeue. `activity` has a bit for each prio that could be sent through this class.
