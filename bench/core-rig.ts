@@ -1,7 +1,7 @@
 /**
- * One worker over memory rings, and the NIC that the bench plays between the timed stretches: it writes frames and
- * rings, then times the steps that carry them through. Time is virtual, so what the classes allow does not depend on
- * how fast the machine is.
+ * One worker over memory rings, and who feeds it between the timed stretches. `CoreRig` plays the NIC: it writes frames
+ * and rings, then times the steps that carry them through. `ShapingRig` (core-shaping.ts) plays all of the worker but the
+ * tree. Time is virtual, so what the classes allow does not depend on how fast the machine is.
  */
 import type { ClassTree } from '../classes/model.js';
 import { formatIpv4 } from '../classes/prefix.js';
@@ -42,13 +42,13 @@ export interface RigSpec {
 /** Levels of the tree that the benchmark `core` has. */
 export const DEPTH_USUAL = 3;
 
-const FRAME_BYTES = 64;
-const SLOT_BYTES = 64;
+export const FRAME_BYTES = 64;
+export const SLOT_BYTES = 64;
 /** Frames on their way through rings and steps; what throttled classes hold comes on top. */
 const FRAMES_MOVING = 8192;
 /** Packets a leaf holds: enough for a throttled one always to have the next at hand. */
 const LEAF_LIMIT_PACKETS = 8;
-const RING_SIZE = 2048;
+export const RING_SIZE = 2048;
 /** Frames between two clock readings: enough to make reading it free, few enough to stay in the cache. */
 const BURST = 1024;
 /** Virtual packets a second; fixes what each class is offered. */
@@ -74,30 +74,59 @@ export interface Stretch {
   readonly sentShare: number;
 }
 
-/** The worker of one queue, and the card that feeds it. */
-export class CoreRig {
-  private readonly worker: Worker;
-  private readonly port: MemoryPort;
-  private readonly other: MemoryPort;
-  private readonly umemWords: Int32Array;
+/** Flows in the order in which their packets come: first each once, then at random. */
+class Visits {
+  /** What was drawn last. */
+  readonly drawn = new Int32Array(BURST);
+  count = 0;
+  #random: number;
+
+  constructor(
+    private readonly flows: number,
+    seed: number,
+  ) {
+    this.#random = seed | 0 || 1;
+  }
+
+  /** The flows of the next `packets`, at most BURST, into `drawn`. */
+  draw(packets: number): void {
+    const { flows, drawn } = this;
+    let random = this.#random;
+    let count = this.count;
+    for (let i = 0; i < packets; i++) {
+      // xorshift32, in place: a generator that returned a number would allocate it.
+      random ^= random << 13;
+      random ^= random >>> 17;
+      random ^= random << 5;
+      // In strides, because neighbours in a row would overload the class they share.
+      drawn[i] = count < flows ? (count++ * VISIT_STRIDE) % flows : (random >>> 0) % flows;
+    }
+    this.#random = random;
+    this.count = count;
+  }
+}
+
+/** The worker of one queue, and what all who feed it have in common. */
+export abstract class MemoryRig {
+  protected readonly worker: Worker;
+  protected readonly port: MemoryPort;
+  protected readonly other: MemoryPort;
+  protected readonly umemWords: Int32Array;
+  protected readonly visits: Visits;
+  protected readonly spec: RigSpec;
+  protected readonly epoch: PublishedEpoch;
+  protected nowNs = START_NS;
+  protected busyMs = 0;
   private readonly frames: number;
   private readonly shared: SharedShaper;
-  private readonly headerWords: Int32Array;
-  private readonly flows: number;
-  private random: number;
-  private flowsVisited = 0;
-  private readonly classes: number;
-  private readonly throttled: number;
-  private nowNs = START_NS;
-  private busyMs = 0;
 
-  constructor(spec: RigSpec, published: Published, queue = 0, headers = headersOf(spec)) {
-    const { shared } = published;
-    this.classes = spec.classes;
-    this.throttled = spec.throttled;
+  constructor(spec: RigSpec, published: Published, queue: number, capacityFlows: number) {
+    const { shared, epoch } = published;
+    this.spec = spec;
     this.shared = shared;
+    this.epoch = epoch;
     const source = new EpochQueue();
-    source.push(published.epoch);
+    source.push(epoch);
     this.frames =
       2 ** Math.ceil(Math.log2(FRAMES_MOVING + spec.classes * spec.throttled * LEAF_LIMIT_PACKETS));
     this.umemWords = alignedInt32((this.frames * SLOT_BYTES) >> 2);
@@ -113,12 +142,10 @@ export class CoreRig {
       frames: this.frames,
       frameBytes: SLOT_BYTES,
       ports: [this.other.rings, this.port.rings],
-      capacityFlows: Math.max(4096, Math.ceil(spec.flows * 1.5)),
+      capacityFlows,
       seed: spec.seed,
     });
-    this.flows = spec.flows;
-    this.random = (spec.seed + queue) | 0 || 1;
-    this.headerWords = headers;
+    this.visits = new Visits(spec.flows, spec.seed + queue);
     this.worker.step(this.nowNs);
   }
 
@@ -127,21 +154,15 @@ export class CoreRig {
    * the throttled classes, for at most `secondsMax` of the clock.
    */
   settle(secondsMax: number): void {
+    const { classes, throttled, flows } = this.spec;
     const endMs = performance.now() + secondsMax * 1000;
-    while (this.flowsVisited < this.flows) this.turn();
-    const target = this.throttled === 0 ? 0 : this.classes * SETTLE_PACKETS;
+    while (this.visits.count < flows) this.turn();
+    const target = throttled === 0 ? 0 : classes * SETTLE_PACKETS;
     while (this.received < target && performance.now() < endMs) this.turn();
   }
 
-  /** One burst; returns how many packets it was. Only what the worker does is timed. */
-  turn(): number {
-    const burst = this.fillRx();
-    const startMs = performance.now();
-    this.carry(burst);
-    this.busyMs += performance.now() - startMs;
-    this.drainTx();
-    return burst;
-  }
+  /** One burst; returns how many packets it was. Only what is to be measured is timed. */
+  abstract turn(): number;
 
   /** Carries packets through for about `seconds` of the clock. */
   run(seconds: number, beforeTurn: () => void = () => {}): Stretch {
@@ -156,9 +177,7 @@ export class CoreRig {
   }
 
   /** Packets so far. */
-  get received(): number {
-    return this.worker.counters[Counter.RX_PACKETS]!;
-  }
+  abstract get received(): number;
 
   get sent(): number {
     return this.worker.counters[Counter.TX_PACKETS]!;
@@ -169,7 +188,8 @@ export class CoreRig {
     const tree = this.worker.trees[0];
     const sharedBytes = Word.STRIDE * 4 + Shape.STRIDE * 8;
     return (
-      tree.memory.usedBytes(this.shared.capacityClasses) / this.classes + sharedBytes / this.shared.queues
+      tree.memory.usedBytes(this.shared.capacityClasses) / this.spec.classes +
+      sharedBytes / this.shared.queues
     );
   }
 
@@ -182,11 +202,7 @@ export class CoreRig {
     const dropped =
       counters[Counter.DROP_QUEUE]! + counters[Counter.DROP_CODEL]! + counters[Counter.DROP_EVICTED]!;
     const accounted = counters[Counter.TX_PACKETS]! + dropped + worker.queuedPackets;
-    if (
-      frames !== this.frames ||
-      accounted !== counters[Counter.RX_PACKETS]! ||
-      counters[Counter.UNKNOWN_PACKETS] !== 0
-    ) {
+    if (frames !== this.frames || accounted !== this.received || counters[Counter.UNKNOWN_PACKETS] !== 0) {
       throw new WeirError(
         'E_CONSERVATION',
         `${frames} of ${this.frames} frames, ${accounted} packets accounted for`,
@@ -194,36 +210,55 @@ export class CoreRig {
     }
   }
 
-  /** Steps until the burst has been taken in, as a loaded worker does: each step at the time its packets arrive. */
+  /** To the time of the next step: a loaded worker's steps come when a batch has come. */
+  protected nextStep(): void {
+    this.nowNs += (BATCH_MAX * 1e9) / OFFERED_PPS;
+  }
+}
+
+/** The worker with the card that feeds it: all that it does for a packet is timed. */
+export class CoreRig extends MemoryRig {
+  private readonly headerWords: Int32Array;
+
+  constructor(spec: RigSpec, published: Published, queue = 0, headers = headersOf(spec)) {
+    super(spec, published, queue, Math.max(4096, Math.ceil(spec.flows * 1.5)));
+    this.headerWords = headers;
+  }
+
+  turn(): number {
+    const burst = this.fillRx();
+    const startMs = performance.now();
+    this.carry(burst);
+    this.busyMs += performance.now() - startMs;
+    this.drainTx();
+    return burst;
+  }
+
+  get received(): number {
+    return this.worker.counters[Counter.RX_PACKETS]!;
+  }
+
+  /** Steps until the burst has been taken in. */
   private carry(burst: number): void {
-    const before = this.worker.counters[Counter.RX_PACKETS]!;
-    while (this.worker.counters[Counter.RX_PACKETS]! - before < burst) {
-      this.nowNs += (BATCH_MAX * 1e9) / OFFERED_PPS;
+    const before = this.received;
+    while (this.received - before < burst) {
+      this.nextStep();
       this.worker.step(this.nowNs);
     }
   }
 
   private fillRx(): number {
     const { rx, fill } = this.port.nic;
-    const { umemWords, headerWords, flows } = this;
-    let random = this.random;
-    let visited = this.flowsVisited;
+    const { umemWords, headerWords, visits } = this;
     const room = Math.min(fill.peek(BURST), rx.reserve(BURST));
+    visits.draw(room);
     for (let i = 0; i < room; i++) {
       const addr = fill.addrAt(fill.cachedCons + i);
-      // xorshift32, in place: a generator that returned a number would allocate it.
-      random ^= random << 13;
-      random ^= random >>> 17;
-      random ^= random << 5;
-      // First every flow once, in strides, because neighbours in a row would overload the class they share.
-      const flow = visited < flows ? (visited++ * VISIT_STRIDE) % flows : (random >>> 0) % flows;
-      const from = flow * (SLOT_BYTES >> 2);
+      const from = visits.drawn[i]! * (SLOT_BYTES >> 2);
       for (let word = 0; word < FRAME_BYTES >> 2; word++)
         umemWords[(addr >> 2) + word] = headerWords[from + word]!;
       rx.write(rx.cachedProd + i, addr, FRAME_BYTES);
     }
-    this.random = random;
-    this.flowsVisited = visited;
     fill.release(room);
     rx.submit(room);
     return room;
@@ -299,6 +334,6 @@ function treeOf({ classes, throttled, leaf, depth, busyQueues }: RigSpec): Class
   return tree;
 }
 
-function addressOf(leaf: number): number {
+export function addressOf(leaf: number): number {
   return 0x0a000000 + leaf;
 }

@@ -1,10 +1,20 @@
 /**
  * One worker over memory rings: parse, classify, enqueue, dequeue and recycling, with nothing left out and nothing
- * else in the figure. Beside it DPDK's rte_sched, of which only enqueue and dequeue are timed.
+ * else in the figure. Beside it DPDK's rte_sched, which only enqueues and dequeues, and the like of that in the worker:
+ * its tree, given packets that are parsed and classified.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import type { LeafKind } from '../classes/queue.js';
-import { CoreRig, DEPTH_USUAL, headersOf, publishTree, type RigSpec } from './core-rig.js';
+import {
+  CoreRig,
+  DEPTH_USUAL,
+  headersOf,
+  type MemoryRig,
+  type Published,
+  publishTree,
+  type RigSpec,
+} from './core-rig.js';
+import { ShapingRig } from './core-shaping.js';
 import {
   type BenchDocument,
   curveOf,
@@ -58,10 +68,32 @@ export type CoreDocument = BenchDocument & CoreSummary;
 
 export const FQ_CODEL = 'weir fq_codel';
 export const PFIFO = 'weir pfifo';
-const LEAVES: readonly { readonly name: string; readonly leaf: LeafKind }[] = [
-  { name: FQ_CODEL, leaf: 'fq_codel' },
-  { name: PFIFO, leaf: 'pfifo' },
+export const SHAPING_FQ_CODEL = 'weir shaping, fq_codel';
+export const SHAPING_PFIFO = 'weir shaping, pfifo';
+
+interface RigKind {
+  readonly name: string;
+  readonly leaf: LeafKind;
+  readonly make: (spec: RigSpec, published: Published, headers: Int32Array) => MemoryRig;
+}
+
+const makeWorker: RigKind['make'] = (spec, published, headers) => new CoreRig(spec, published, 0, headers);
+const makeShaping: RigKind['make'] = (spec, published) => new ShapingRig(spec, published);
+const WORKERS: readonly RigKind[] = [
+  { name: FQ_CODEL, leaf: 'fq_codel', make: makeWorker },
+  { name: PFIFO, leaf: 'pfifo', make: makeWorker },
 ];
+const SHAPINGS: readonly RigKind[] = [
+  { name: SHAPING_FQ_CODEL, leaf: 'fq_codel', make: makeShaping },
+  { name: SHAPING_PFIFO, leaf: 'pfifo', make: makeShaping },
+];
+/** Columns over each other. */
+const RATIOS = [
+  [FQ_CODEL, PFIFO],
+  [FQ_CODEL, RTE_SCHED],
+  [SHAPING_FQ_CODEL, RTE_SCHED],
+  [SHAPING_PFIFO, RTE_SCHED],
+] as const;
 const CURVE_CLASSES = [1024, 4096, 16_384, 65_536, 262_144, 1_000_000];
 const WARM_UP_SHARE = 0.2;
 /** Of the clock, where very many classes take long to fill. */
@@ -71,6 +103,7 @@ const GC_SETTLE_MS = 20;
 export const CORE_NOTES: readonly string[] = [
   'With half of the classes throttled, sentShare is 0.75 once their queues are full; above that they were not yet.',
   'weir: everything for a packet that a worker does, from the RX ring to its recycling: parsing, flow table, class, leaf, shaping, TX ring.',
+  'weir shaping: the part of it that rte_sched does: class, length and flow hash of each packet are given, and frames that were sent are taken back untimed.',
   'rte_sched: enqueue and dequeue alone; the caller has parsed and classified each packet and names its pipe, and neither is timed.',
   'rte_sched has five fixed levels (port, subport, pipe, traffic class, queue), pipes in powers of two, and pipes that do not borrow from each other.',
   'rte_sched keeps rates to a ten-millionth of the port; where leaves are so many that theirs would be less, it cannot throttle them.',
@@ -85,7 +118,8 @@ export async function benchCore(options: CoreOptions): Promise<CoreDocument> {
   for (const throttled of options.throttled) {
     for (const classes of classCounts) {
       const flows = options.flows ?? classes;
-      measured.push(await measurePoint({ ...options, classes, throttled, flows }));
+      const kinds = [...WORKERS, ...SHAPINGS];
+      measured.push(await measurePoint({ ...options, classes, throttled, flows }, [], kinds));
     }
   }
   const first = measured[0]!;
@@ -120,25 +154,25 @@ export interface CorePoint {
   readonly tools: Readonly<Record<string, string>>;
 }
 
-/** One point: both kinds of leaves, rte_sched and what else there is, in turns. */
+/** One point: weir's columns, rte_sched and what else there is, in turns. */
 export async function measurePoint(
   options: PointOptions,
   others: readonly Column[] = [],
+  kinds: readonly RigKind[] = WORKERS,
 ): Promise<CorePoint> {
   const { classes, throttled, flows, queues, seed, runs, tell } = options;
   const name = `${classes.toLocaleString('en-US')} classes, ${throttled === 0 ? 'open' : `${throttled} throttled`}`;
   tell?.(name);
-  const seconds = options.seconds / runs / (LEAVES.length + 1 + others.length);
+  const seconds = options.seconds / runs / (kinds.length + 1 + others.length);
   const { column: peer, version } = await rteSched({ classes, throttled, seconds, seed });
   const usual = { classes, throttled, flows, queues, busyQueues: 1, seed, depth: DEPTH_USUAL };
-  const { columns, rigs } = weirColumns(usual, seconds);
+  const { columns, rigs } = weirColumns(kinds, usual, seconds);
   const measured = await measureInTurns([...columns, peer, ...others], runs);
   for (const rig of rigs) rig.checkConservation();
-  const fair = measured[0]!;
-  const ratios = measured
-    .slice(1, LEAVES.length + 1)
-    .map((other) => ratioOf(fair, other, 'nsPerPacket'))
-    .filter((ratio) => ratio !== null);
+  const ratios = RATIOS.map((names) => {
+    const [of, to] = names.map((wanted) => measured.find((column) => column.name === wanted));
+    return of === undefined || to === undefined ? null : ratioOf(of, to, 'nsPerPacket');
+  }).filter((ratio) => ratio !== null);
   return {
     point: { name, parameters: { classes, throttled, flows }, columns: measured, ratios },
     bytesPerClass: round(rigs[0]!.bytesPerClass, 1),
@@ -146,15 +180,19 @@ export async function measurePoint(
   };
 }
 
-function weirColumns(usual: Omit<RigSpec, 'leaf'>, seconds: number): { columns: Column[]; rigs: CoreRig[] } {
+function weirColumns(
+  kinds: readonly RigKind[],
+  usual: Omit<RigSpec, 'leaf'>,
+  seconds: number,
+): { columns: Column[]; rigs: MemoryRig[] } {
   const headers = headersOf({ ...usual, leaf: 'fq_codel' });
-  const rigs = LEAVES.map(({ leaf }) => {
+  const rigs = kinds.map(({ leaf, make }) => {
     const spec = { ...usual, leaf };
-    const rig = new CoreRig(spec, publishTree(spec), 0, headers);
+    const rig = make(spec, publishTree(spec), headers);
     rig.settle(SETTLE_SECONDS_MAX);
     return rig;
   });
-  const columns = LEAVES.map(({ name }, i) => ({
+  const columns = kinds.map(({ name }, i) => ({
     name,
     missing: null,
     measure: () => measureRig(rigs[i]!, seconds),
@@ -163,7 +201,7 @@ function weirColumns(usual: Omit<RigSpec, 'leaf'>, seconds: number): { columns: 
 }
 
 /** Warms up for a fifth of the time, then counts. */
-export function measureRig(rig: CoreRig, seconds: number): Promise<Figures> {
+export function measureRig(rig: MemoryRig, seconds: number): Promise<Figures> {
   return withGcCount(async (gcCount) => {
     rig.run(seconds * WARM_UP_SHARE);
     await gcCount();

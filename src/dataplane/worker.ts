@@ -10,9 +10,8 @@
  */
 import { ChangeApplier } from '../htb/changes.js';
 import { Htb } from '../htb/htb.js';
-import { DropCause } from '../htb/leaves/leaf-queue.js';
-import { Packet, PacketPool } from '../htb/packet-pool.js';
-import type { DescProducer, PortRings } from '../rings/ring.js';
+import { PacketPool } from '../htb/packet-pool.js';
+import type { PortRings } from '../rings/ring.js';
 import { ClassHashReader } from '../shm/class-hash-reader.js';
 import {
   adoptedWord,
@@ -34,14 +33,12 @@ import {
   PacketBatch,
 } from './batch.js';
 import { Counter } from './counters.js';
-import { deviceHashOf } from './device-hash.js';
 import { FlowTable } from './flow-table.js';
-import { isNonIp } from './non-ip.js';
+import { FreeFrames } from './free-frames.js';
+import { Lane } from './lane.js';
 import { Parser } from './parse.js';
 import { UmemFrames } from './umem-frames.js';
-
-/** What happens to traffic of no class. A default class in the tree file takes precedence for IP traffic. */
-export type UnknownPolicy = 'pass' | 'drop';
+import { Unclassed, type UnknownPolicy } from './unclassed.js';
 
 export const enum Port {
   INSIDE = 0,
@@ -69,9 +66,6 @@ export interface WorkerOptions {
   readonly bypassHash?: SharedArrayBuffer | null;
 }
 
-/** Bypass prefixes never change while a worker lives, so one epoch sees them all. */
-export const BYPASS_EPOCH = 1;
-
 // Imported constants are looked up at each use; the engine folds a module's own into the code.
 const BATCH = BATCH_MAX;
 /** Classes of the first epoch that are gone over so often again. */
@@ -91,6 +85,8 @@ export class Worker {
   readonly clock = new Float64Array(1);
   /** By direction: `Direction.DOWN`, `Direction.UP`. */
   readonly trees: readonly [Htb, Htb];
+  readonly lanes: readonly [Lane, Lane];
+  readonly free: FreeFrames;
   readonly parser: Parser;
   readonly flows: FlowTable;
   readonly pool: PacketPool;
@@ -100,19 +96,11 @@ export class Worker {
   private readonly ports: readonly [PortRings, PortRings];
   private readonly frameShift: number;
   private readonly capturedMax: number;
-  private readonly passesUnknown: boolean;
-  private readonly umem: Uint8Array;
-  private readonly bypass: ClassHashReader | null;
+  private readonly unclassed: Unclassed;
   private receives = true;
   private readonly lowFrames: number;
-  private readonly seed: number;
   private readonly appliers: readonly [ChangeApplier, ChangeApplier];
   private readonly batch = new PacketBatch();
-  /** Stack of free frames, by number. */
-  private readonly free: Int32Array;
-  private freeCount = 0;
-  /** Packets that a tree releases when its step begins. */
-  private readonly released = new Int32Array(BATCH);
   private epoch = 0;
   private mapEpoch = 0;
   private portEpoch = 0;
@@ -129,9 +117,12 @@ export class Worker {
     this.ports = options.ports;
     this.frameShift = Math.log2(options.frameBytes);
     this.capturedMax = options.frameBytes;
-    this.passesUnknown = options.unknownPolicy !== 'drop';
-    this.umem = options.umem;
-    this.bypass = options.bypassHash ? new ClassHashReader(options.bypassHash) : null;
+    this.unclassed = new Unclassed({
+      umem: options.umem,
+      policy: options.unknownPolicy ?? 'pass',
+      bypass: options.bypassHash ? new ClassHashReader(options.bypassHash) : null,
+      counters: this.counters,
+    });
     this.parser = new Parser(options.umem);
     this.flows = new FlowTable({
       capacityFlows: options.capacityFlows,
@@ -141,14 +132,18 @@ export class Worker {
     this.pool = new PacketPool(options.frames);
     const fillSize = Math.min(options.ports[0].fill.size, options.ports[1].fill.size);
     this.lowFrames = Math.ceil(Math.min(fillSize / 2, options.frames / LOW_FRAMES_PART));
-    this.seed = options.seed | 0;
-    this.trees = [
-      new Htb(shared.trees[Direction.DOWN], queue, this.pool, this.framesOf(options, Direction.DOWN)),
-      new Htb(shared.trees[Direction.UP], queue, this.pool, this.framesOf(options, Direction.UP)),
-    ];
+    this.free = new FreeFrames(options.frames);
+    this.lanes = [this.makeLane(options, Direction.DOWN), this.makeLane(options, Direction.UP)];
+    this.trees = [this.lanes[0].tree, this.lanes[1].tree];
     this.appliers = [new ChangeApplier(this.trees[0]), new ChangeApplier(this.trees[1])];
-    this.free = new Int32Array(options.frames);
-    for (let frame = options.frames - 1; frame >= 0; frame--) this.free[this.freeCount++] = frame;
+  }
+
+  private makeLane(options: WorkerOptions, direction: Direction): Lane {
+    const { pool, free, unclassed, counters, clock, frameShift } = this;
+    const { shared, queue, ports, seed } = options;
+    const tree = new Htb(shared.trees[direction], queue, pool, this.framesOf(options, direction));
+    const { tx } = ports[direction === Direction.DOWN ? Port.INSIDE : Port.OUTSIDE];
+    return new Lane({ direction, tree, tx, pool, free, unclassed, counters, clock, frameShift, seed });
   }
 
   private framesOf({ umem, frameBytes, seed }: WorkerOptions, direction: Direction): UmemFrames {
@@ -159,7 +154,7 @@ export class Worker {
 
   /** Frames that are in no ring and in no tree. */
   get freeFrames(): number {
-    return this.freeCount;
+    return this.free.count;
   }
 
   /** Packets in both trees. */
@@ -185,20 +180,18 @@ export class Worker {
     this.portEpoch = Atomics.load(this.shared.epochWords, EpochWord.PORT_STATE);
     this.recycle(this.ports[Port.INSIDE]);
     this.recycle(this.ports[Port.OUTSIDE]);
-    if (this.freeCount < this.lowFrames) this.makeRoom();
-    // What was waiting goes first, and then no longer stands in the way of packets that may pass at once.
-    this.release(Port.INSIDE, Direction.DOWN);
-    this.release(Port.OUTSIDE, Direction.UP);
-    this.transmit(Port.INSIDE, Direction.DOWN);
-    this.transmit(Port.OUTSIDE, Direction.UP);
+    if (this.free.count < this.lowFrames) this.makeRoom();
+    const down = this.lanes[Direction.DOWN];
+    const up = this.lanes[Direction.UP];
+    down.begin();
+    up.begin();
     if (this.receives) {
       this.receive(Port.INSIDE, Direction.UP);
       this.receive(Port.OUTSIDE, Direction.DOWN);
     }
-    this.transmit(Port.INSIDE, Direction.DOWN);
-    this.transmit(Port.OUTSIDE, Direction.UP);
-    this.trees[Direction.DOWN].endStep();
-    this.trees[Direction.UP].endStep();
+    down.end();
+    up.end();
+    this.moved += down.sent + up.sent;
     this.takeDropped();
     this.counters[Counter.STEPS]! += 1;
     if (this.moved > 0) this.counters[Counter.BUSY_STEPS]! += 1;
@@ -257,17 +250,17 @@ export class Worker {
   /** Takes back the frames that a port has sent, and gives it free ones to receive into. */
   private recycle(port: PortRings): void {
     const { completion, fill } = port;
-    const free = this.free;
+    const { frames } = this.free;
     const shift = this.frameShift;
     const done = completion.peek(completion.size);
-    let freeCount = this.freeCount;
+    let freeCount = this.free.count;
     for (let i = 0, at = completion.cachedCons; i < done; i++)
-      free[freeCount++] = completion.addrAt(at + i) >>> shift;
+      frames[freeCount++] = completion.addrAt(at + i) >>> shift;
     completion.release(done);
     const wanted = fill.reserve(freeCount < fill.size ? freeCount : fill.size);
-    for (let i = 0, at = fill.cachedProd; i < wanted; i++) fill.write(at + i, free[--freeCount]! << shift);
+    for (let i = 0, at = fill.cachedProd; i < wanted; i++) fill.write(at + i, frames[--freeCount]! << shift);
     fill.submit(wanted);
-    this.freeCount = freeCount;
+    this.free.count = freeCount;
   }
 
   /** When a port is about to have nothing to receive into: drops from the leaves that hold most of the frames. */
@@ -277,7 +270,7 @@ export class Worker {
       return;
     const down = trees[Direction.DOWN].leaves;
     const up = trees[Direction.UP].leaves;
-    let wanted = 2 * lowFrames - this.freeCount;
+    let wanted = 2 * lowFrames - this.free.count;
     while (wanted > 0) {
       const downMost = down.mostPackets();
       const upMost = up.mostPackets();
@@ -295,20 +288,8 @@ export class Worker {
   }
 
   /** Takes the frames back that leaves have dropped. */
-  private takeDropped(): void {
-    const { drops } = this.pool;
-    const { counters } = this;
-    if (drops.marks > 0) {
-      counters[Counter.MARKS]! += drops.marks;
-      drops.marks = 0;
-    }
-    if (drops.count === 0) return;
-    for (let i = 0; i < drops.count; i++) this.free[this.freeCount++] = drops.packets[i]!;
-    drops.count = 0;
-    counters[Counter.DROP_QUEUE]! += drops.totals[DropCause.LIMIT]!;
-    counters[Counter.DROP_CODEL]! += drops.totals[DropCause.CODEL]!;
-    counters[Counter.DROP_EVICTED]! += drops.totals[DropCause.EVICTED]!;
-    drops.totals.fill(0);
+  takeDropped(): void {
+    this.free.takeDropped(this.pool, this.counters);
   }
 
   private receive(port: Port, direction: Direction): void {
@@ -332,7 +313,7 @@ export class Worker {
     this.moved += count;
     this.parser.parse(batch, count);
     this.classify(port, direction, count);
-    this.enqueue(port, direction, count);
+    this.lanes[direction].enqueue(batch, count);
   }
 
   /** Finds the class of each packet of the batch: in the flow table, else in the class hash. */
@@ -359,7 +340,7 @@ export class Worker {
           );
         }
       }
-      if (found < 0 || this.bypass !== null) found = this.orUnclassed(found, i);
+      if (found < 0 || this.unclassed.hasBypass) found = this.orUnclassed(found, i);
       classIndex[i] = found;
       this.flows.insert(this.batch, i, port, flowEpoch, nowMs, found, 1 - port);
     }
@@ -367,128 +348,7 @@ export class Worker {
 
   /** The class of packet `i` when the class hash said `found`: none for a bypassed one, the default for an unknown one. */
   private orUnclassed(found: number, i: number): number {
-    if (this.bypass !== null && this.isBypassed(this.bypass, i)) return NONE;
+    if (this.unclassed.isBypassed(this.batch, i)) return NONE;
     return found < 0 ? this.defaultClass : found;
-  }
-
-  /** Whether packet `i` comes from or goes to a bypass prefix. */
-  private isBypassed(bypass: ClassHashReader, i: number): boolean {
-    const { kind, key } = this.batch;
-    const at = i << KEY_SHIFT;
-    if (kind[i] === IPV4)
-      return bypass.lookup4(key[at]!, BYPASS_EPOCH) >= 0 || bypass.lookup4(key[at + 1]!, BYPASS_EPOCH) >= 0;
-    if (kind[i] !== IPV6) return false;
-    for (let word = at; word < at + 8; word += 4) {
-      if (bypass.lookup6(key[word]!, key[word + 1]!, key[word + 2]!, key[word + 3]!, BYPASS_EPOCH) >= 0)
-        return true;
-    }
-    return false;
-  }
-
-  /** Sends what may leave at once, queues or drops the rest. */
-  private enqueue(port: Port, direction: Direction, count: number): void {
-    const { addr, lenBytes, classIndex, passes, kind, key, hash } = this.batch;
-    const tree = this.trees[direction];
-    const packets = this.pool.words;
-    const shift = this.frameShift;
-    const tx = this.ports[(1 - port) as Port].tx;
-    const room = tx.reserve(count);
-    const at = tx.cachedProd;
-    // One load of every leaf's record first: their cache misses overlap, where they would come one after the other.
-    tree.touch(classIndex, count);
-    let unknown = 0;
-    for (let i = 0; i < count; i++) if (classIndex[i] === NONE) unknown++;
-    // Unknown traffic has its room first: what the tree lets pass is charged and must find room.
-    tree.pass(classIndex, lenBytes, passes, count, room > unknown ? room - unknown : 0);
-    tree.touchQueues(classIndex, passes, count);
-    let passed = 0;
-    let bytes = 0;
-    let drops = 0;
-    for (let i = 0; i < count; i++) {
-      const len = lenBytes[i]!;
-      const index = classIndex[i]!;
-      if (passes[i] !== 0 || (index === NONE && this.mayPassUnclassed(i))) {
-        if (passed < room) {
-          tx.write(at + passed++, addr[i]!, len);
-          bytes += len;
-          continue;
-        }
-        this.counters[Counter.DROP_TX_FULL]! += 1;
-      } else if (index !== NONE) {
-        const frame = addr[i]! >>> shift;
-        packets[(frame << Packet.SHIFT) + Packet.ADDR] = addr[i]!;
-        const deviceHash = deviceHashOf(key, i, kind[i]!, direction, this.seed);
-        if (tree.enqueue(index, frame, len, hash[i]!, deviceHash)) continue;
-        drops++;
-      }
-      this.free[this.freeCount++] = addr[i]! >>> shift;
-    }
-    this.counters[Counter.DROP_QUEUE]! += drops;
-    this.countSent(tx, passed, bytes);
-  }
-
-  /** Counts packet `i` of the batch, which has no class, and says whether it goes on, unshaped. */
-  private mayPassUnclassed(i: number): boolean {
-    const { kind, addr, capturedBytes } = this.batch;
-    if (this.bypass !== null && this.isBypassed(this.bypass, i)) {
-      this.counters[Counter.BYPASS_PACKETS]! += 1;
-      return true;
-    }
-    this.counters[Counter.UNKNOWN_PACKETS]! += 1;
-    if (kind[i] === 0) this.counters[Counter.UNPARSED_PACKETS]! += 1;
-    if (this.passesUnknown) return true;
-    // The policy is about subscribers' traffic; without ARP and the like there would be no wire.
-    if (kind[i] === 0 && isNonIp(this.umem, addr[i]!, capturedBytes[i]!)) return true;
-    if (kind[i] === 0) this.counters[Counter.DROP_PARSE]! += 1;
-    else this.counters[Counter.DROP_UNKNOWN]! += 1;
-    return false;
-  }
-
-  private countSent(tx: DescProducer, packets: number, bytes: number): void {
-    if (packets === 0) return;
-    tx.submit(packets);
-    this.counters[Counter.TX_PACKETS]! += packets;
-    this.counters[Counter.TX_BYTES]! += bytes;
-    this.moved += packets;
-  }
-
-  /** Begins a tree's step, and sends what its timers release at once. */
-  private release(port: Port, direction: Direction): void {
-    const tree = this.trees[direction];
-    tree.memory.clock[0] = this.clock[0]!;
-    const tx = this.ports[port].tx;
-    const { released } = this;
-    const words = this.pool.words;
-    const count = tree.release(released, tree.backlogPackets === 0 ? 0 : tx.reserve(BATCH));
-    const at = tx.cachedProd;
-    let bytes = 0;
-    for (let i = 0; i < count; i++) {
-      const word = released[i]! << Packet.SHIFT;
-      const len = words[word + Packet.LEN_BYTES]!;
-      tx.write(at + i, words[word + Packet.ADDR]!, len);
-      bytes += len;
-    }
-    this.countSent(tx, count, bytes);
-  }
-
-  private transmit(port: Port, direction: Direction): void {
-    const tree = this.trees[direction];
-    if (tree.backlogPackets === 0) return;
-    const tx = this.ports[port].tx;
-    const packets = this.pool.words;
-    const room = tx.reserve(BATCH);
-    const at = tx.cachedProd;
-    let sent = 0;
-    let bytes = 0;
-    while (sent < room) {
-      const packet = tree.dequeue();
-      if (packet < 0) break;
-      const word = packet << Packet.SHIFT;
-      const len = packets[word + Packet.LEN_BYTES]!;
-      tx.write(at + sent, packets[word + Packet.ADDR]!, len);
-      bytes += len;
-      sent++;
-    }
-    this.countSent(tx, sent, bytes);
   }
 }

@@ -16,7 +16,7 @@ export class Preload {
   readonly #flows: Int32Array;
   readonly #shared: SharedTree;
   readonly #isShared: boolean;
-  /** Leaves, and then their last packets. */
+  /** Leaves, and then their flows or packets. */
   #waiting = new Int32Array(256);
   /** A sum of what was loaded, so that no compiler drops the loads. */
   touched = 0;
@@ -44,10 +44,12 @@ export class Preload {
     this.touched = sum;
   }
 
-  /** The second line and the last packet of the leaves that the packets not passed will wait in. */
+  /**
+   * The second line and the last packet of the leaves that the packets not passed will wait in, and of a fair leaf its flow
+   * and the first packet, which goes if the leaf is full.
+   */
   queues(classIndexes: Int32Array, passes: Int32Array, count: number): void {
     const words = this.#words;
-    const packets = this.#packets;
     const shapes = this.#shared.shapes;
     if (this.#waiting.length < count) this.#waiting = new Int32Array(count);
     const waiting = this.#waiting;
@@ -72,40 +74,46 @@ export class Preload {
       const tail = words[leaf + Field.TAIL_PACKET]!;
       waiting[i] = tail !== 0 ? tail : words[leaf + Field.HEAD_PACKET]!;
     }
-    const flows = this.#flows;
-    const packetsMax = this.#packetsMax;
-    let sum = 0;
-    for (let i = 0; i < rest; i++) {
-      const list = waiting[i]!;
-      if (list >= 0) continue;
-      waiting[i] = flows[~list + Flow.TAIL]!;
-      // One that is full will drop its first.
-      const head = flows[~list + Flow.HEAD]!;
-      sum = (sum + packets[(head > 0 ? head - 1 : 0) << Packet.SHIFT]!) | 0;
-    }
-    for (let i = 0; i < rest; i++) {
-      const tail = waiting[i]!;
-      sum = (sum + packets[(tail > 0 && tail <= packetsMax ? tail - 1 : 0) << Packet.SHIFT]!) | 0;
-    }
-    this.touched = sum;
+    this.#packetsOf(rest);
   }
 
   /** What waking the first `count` of `nodes`, and sending from them, will need. */
   nodes(nodes: Int32Array, count: number): void {
     const words = this.#words;
-    const packets = this.#packets;
-    const packetsMax = this.#packetsMax;
+    if (this.#waiting.length < count) this.#waiting = new Int32Array(count);
+    const waiting = this.#waiting;
     let sum = 0;
     for (let i = 0; i < count; i++) {
       const node = nodes[i]!;
-      sum = (sum + words[node + Field.FLAGS]! + words[node + Field.ROW_NEXT]!) | 0;
-    }
-    const flows = this.#flows;
-    for (let i = 0; i < count; i++) {
+      sum = (sum + words[node + Field.FLAGS]!) | 0;
       // In an inner class or a feed this is something else, and loading that flow or packet does no harm.
-      let head = words[nodes[i]! + Field.HEAD_PACKET]!;
-      if (head < 0 && ~head < flows.length) head = flows[~head + Flow.HEAD]!;
-      sum = (sum + packets[(head > 0 && head <= packetsMax ? head - 1 : 0) << Packet.SHIFT]!) | 0;
+      waiting[i] = words[node + Field.HEAD_PACKET]!;
+    }
+    this.touched = sum;
+    this.#packetsOf(count);
+  }
+
+  /** The first and last packets of the flows, or the packets themselves, that the first `count` words of `waiting` name. */
+  #packetsOf(count: number): void {
+    const flows = this.#flows;
+    const packets = this.#packets;
+    const packetsMax = this.#packetsMax;
+    const waiting = this.#waiting;
+    let sum = 0;
+    let fair = 0;
+    // First the flows alone, and what they name when all are on their way: the shorter a loop, the more misses overlap.
+    for (let i = 0; i < count; i++) {
+      const name = waiting[i]!;
+      if (name < 0 && ~name < flows.length) {
+        sum = (sum + flows[~name + Flow.TAIL]!) | 0;
+        waiting[fair++] = ~name;
+      } else sum = (sum + packets[(name > 0 && name <= packetsMax ? name - 1 : 0) << Packet.SHIFT]!) | 0;
+    }
+    for (let i = 0; i < fair; i++) {
+      const head = flows[waiting[i]! + Flow.HEAD]!;
+      const tail = flows[waiting[i]! + Flow.TAIL]!;
+      sum = (sum + packets[(head > 0 ? head - 1 : 0) << Packet.SHIFT]!) | 0;
+      sum = (sum + packets[(tail > 0 ? tail - 1 : 0) << Packet.SHIFT]!) | 0;
     }
     this.touched = sum;
   }

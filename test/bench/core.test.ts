@@ -2,6 +2,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { benchCore, type CoreDocument, type CoreOptions } from '../../bench/core.js';
+import { CoreRig, DEPTH_USUAL, publishTree, type RigSpec } from '../../bench/core-rig.js';
+import { ShapingRig } from '../../bench/core-shaping.js';
 import { benchFlows } from '../../bench/flows.js';
 import { rteSched } from '../../bench/rig/rte-sched.js';
 import { type Outcome, weir } from '../cli/weir.js';
@@ -78,7 +80,7 @@ test('core: a point for each number of classes and share of throttled ones, and 
   for (const { columns } of points) {
     assert.equal(
       columns.map(({ name }) => name),
-      ['weir fq_codel', 'weir pfifo', 'rte_sched'],
+      ['weir fq_codel', 'weir pfifo', 'weir shaping, fq_codel', 'weir shaping, pfifo', 'rte_sched'],
     );
     for (const { missing, perRun } of columns) assert.is(perRun.length, missing === null ? options.runs : 0);
   }
@@ -88,6 +90,31 @@ test('core: a point for each number of classes and share of throttled ones, and 
       [64, 256],
     );
 });
+
+for (const leaf of ['fq_codel', 'pfifo'] as const) {
+  test(`the shaping column shapes as the worker does, ${leaf}`, () => {
+    const spec: RigSpec = {
+      classes: 512,
+      throttled: 0.5,
+      flows: 1024,
+      queues: 1,
+      busyQueues: 1,
+      seed: 3,
+      leaf,
+      depth: DEPTH_USUAL,
+    };
+    const rigs = [new CoreRig(spec, publishTree(spec)), new ShapingRig(spec, publishTree(spec))];
+    const [worker, shaping] = rigs.map((rig) => {
+      rig.settle(30);
+      const { received, sent } = rig;
+      while (rig.received < received + 20_000) rig.turn();
+      rig.checkConservation();
+      return (rig.sent - sent) / (rig.received - received);
+    });
+    assert.ok(worker! > 0.72 && worker! < 0.78, `the worker sent ${worker}`);
+    assert.ok(Math.abs(shaping! - worker!) < 0.01, `the worker sent ${worker}, its tree alone ${shaping}`);
+  });
+}
 
 test('rte_sched: figures, or the package that brings it', async () => {
   const { points } = await benchCore({ ...SMALL, seconds: 0.05 });

@@ -51,21 +51,20 @@ export class FairFlows {
    * `place` which tin that is; `device` is a hash, or 0 where devices are not told apart. 0 when the pool is empty.
    */
   of(record: number, hash: number, lists: Int32Array, at: number, place: number, device: number): number {
-    const pool = this.#pool;
     const leaf = record | (place << Flow.TIN_SHIFT) | this.#tree;
+    const last = this.#lastIs(leaf, hash, lists, at);
+    return last !== 0 ? this.#met(record, last) : this.#search(record, leaf, hash, lists, at, device);
+  }
+
+  #search(record: number, leaf: number, hash: number, lists: Int32Array, at: number, device: number): number {
+    const pool = this.#pool;
     const most = (this.#shapes[this.#words[record + Field.SHAPE]! + Shape.LEAF]! | 0) >> LeafFlag.FLOWS_SHIFT;
     const bucket = Math.imul(hash >>> 16, most) >>> 16;
     if (this.#words[record + Field.BACKLOG_PACKETS] !== 0) {
-      let known = this.#lastIs(leaf, hash, lists, at);
-      if (known === 0) known = pool.find(leaf, hash);
+      let known = pool.find(leaf, hash);
       // Who shares goes on sharing while the bucket has packets, or they could be overtaken.
       if (known === 0) known = pool.find(leaf | Flow.IS_SHARED, bucket);
-      if (known !== 0) {
-        // One that had emptied and waits among the old ones is bulk from now on.
-        if ((this.#flows[known + Flow.FLAGS]! & (FlowFlag.IS_OLD | FlowFlag.IS_BULK)) === FlowFlag.IS_OLD)
-          this.thicken(record, known);
-        return known;
-      }
+      if (known !== 0) return this.#met(record, known);
       this.tidy(record);
     }
     const isFull = this.count(record) >= most - 1;
@@ -75,6 +74,13 @@ export class FairFlows {
     this.#flows[flow + Flow.DEFICIT] = this.quantumBytes(record, flow);
     append(this.#flows, lists, at, flow);
     this.#words[record + Field.FLOW_COUNTS]! += 1;
+    return flow;
+  }
+
+  /** A flow that a packet has come for: one that had emptied and waits among the old ones is bulk from now on. */
+  #met(record: number, flow: number): number {
+    if ((this.#flows[flow + Flow.FLAGS]! & (FlowFlag.IS_OLD | FlowFlag.IS_BULK)) === FlowFlag.IS_OLD)
+      this.thicken(record, flow);
     return flow;
   }
 

@@ -107,7 +107,7 @@ export class FqCodel implements LeafQueue {
       backlogPackets > shapes[shape + Shape.LIMIT_PACKETS]! ||
       backlogBytes > shapes[shape + Shape.LIMIT_BYTES]!
     )
-      this.#trim(record, shape);
+      this.#trim(record, shape, flow);
     return true;
   }
 
@@ -335,14 +335,16 @@ export class FqCodel implements LeafQueue {
   /**
    * Drops a batch from the head of the fattest flow, as sch_fq_codel: half of it at most. Where a leaf has so many flows that
    * finding that one costs more than the batch is worth, those with more than half as much lose theirs as well. Until
-   * the leaf is within its limits.
+   * the leaf is within its limits. `flow` is one of the leaf's.
    */
-  #trim(record: number, shape: number): void {
+  #trim(record: number, shape: number, flow: number): void {
     const words = this.#words;
     const limitPackets = this.#shapes[shape + Shape.LIMIT_PACKETS]!;
     const limitBytes = this.#shapes[shape + Shape.LIMIT_BYTES]!;
     const { gathered } = this.#fair;
-    const known = this.#fair.gather(record);
+    let known = 1;
+    if (this.#fair.count(record) === 1) gathered[0] = flow;
+    else known = this.#fair.gather(record);
     const wanted = Math.min(DROP_BATCH, known >> FLOWS_PER_DROP_SHIFT);
     do {
       const fattest = this.#fattestOf(known, Flow.BACKLOG_BYTES);

@@ -12,7 +12,9 @@ import type { QueuedFrames } from './queued-frames.js';
 
 export class LeafQueues {
   readonly overflow: Overflow;
-  readonly #memory: TreeMemory;
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #shapes: Float64Array;
   readonly #packets: Int32Array;
   readonly #drops: DropList;
   readonly #frames: QueuedFrames;
@@ -21,7 +23,9 @@ export class LeafQueues {
 
   constructor(memory: TreeMemory, pool: PacketPool, frames: QueuedFrames) {
     this.overflow = new Overflow(memory, pool.capacityPackets);
-    this.#memory = memory;
+    this.#words = memory.words;
+    this.#doubles = memory.doubles;
+    this.#shapes = memory.shared.shapes;
     this.#packets = pool.words;
     this.#drops = pool.drops;
     this.#frames = frames;
@@ -36,16 +40,15 @@ export class LeafQueues {
   }
 
   of(leaf: number): LeafQueue {
-    const { words, shared } = this.#memory;
-    const flags = shared.shapes[words[leaf + Field.SHAPE]! + Shape.LEAF]!;
+    const flags = this.#shapes[this.#words[leaf + Field.SHAPE]! + Shape.LEAF]!;
     return (flags & LeafFlag.IS_FAIR) !== 0 ? this.#fair : this.#fifo;
   }
 
   /** See `LeafQueue.enqueue`; a drop is counted. */
   enqueue(leaf: number, packet: number, lenBytes: number, flowHash: number, deviceHash: number): boolean {
-    const { words } = this.#memory;
+    const words = this.#words;
     if (!this.of(leaf).enqueue(leaf, packet, lenBytes, flowHash, deviceHash)) {
-      this.#memory.doubles[(leaf >> 1) + Field.D_DROPS]! += 1;
+      this.#doubles[(leaf >> 1) + Field.D_DROPS]! += 1;
       return false;
     }
     // When its DSCP has said which tin it is for.
@@ -68,7 +71,7 @@ export class LeafQueues {
    * returns how many. A `level` below half of what `mostPackets` said means thinner leaves than the fattest.
    */
   evict(level: number, count: number): number {
-    const { words } = this.#memory;
+    const words = this.#words;
     let evicted = 0;
     let place = this.overflow.nextAbove(level, 0);
     while (place >= 0 && evicted < count) {
@@ -85,7 +88,7 @@ export class LeafQueues {
    * the time that they have waited; what the new queue has no room for is dropped, and that may be all of them.
    */
   requeue(leaf: number, shape: number): void {
-    const { words } = this.#memory;
+    const words = this.#words;
     const packets = this.#packets;
     const held = new Int32Array(words[leaf + Field.BACKLOG_PACKETS]!);
     const before = this.of(leaf);
