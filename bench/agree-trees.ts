@@ -105,6 +105,10 @@ export const AGREE_TREES: readonly AgreeTree[] = [
       leaf('shallow', 'link', 10),
     ],
     { deep0: 10, deep1: 10, shallow: 12 },
+    {
+      why: 'in the kernel a turn that a leaf has on the tokens of a class below counts in the turns above as well, so who borrows how much from the link hangs on which tokens come when; weir lends the 20 Mbit/s that nobody is assured by the quanta of the three leaves',
+      promisedBps: { deep0: (95 * MBIT) / 3, deep1: (95 * MBIT) / 3, shallow: (50 * MBIT) / 3 },
+    },
   ),
   tree(
     'uneven houses',

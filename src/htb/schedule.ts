@@ -14,9 +14,9 @@
  *
  * Lists are rings; the head is served next, new members come last. Leaves take turns by their quantum, feeds by the
  * quanta of all borrowers below them together, so what a class lends goes to the leaves below it, whatever inner
- * classes lie between. (In htb_lookup_leaf an inner class's turn lasts until each of its leaves had one. There a turn that
- * a leaf has on the tokens of a class below counts as well, and by which tokens come when, a leaf gets up to twice
- * what its sibling does.) A feed owes its turns in its parent's feed and those in its row apart, for the same reason.
+ * classes lie between. (In htb_lookup_leaf an inner class's turn lasts until each of its leaves had one, and a turn that
+ * a leaf has on the tokens of a class below counts as well; which tokens come when then decides who gets more.) A feed
+ * owes its turns in its parent's feed and those in its row apart, for the same reason.
  *
  * Who has tokens of its own again joins its row and keeps its place in the feed meanwhile. Would it leave and
  * join again as the last, a class with a small assured rate would lose its turn with every packet that it sends
