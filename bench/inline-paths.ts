@@ -8,10 +8,10 @@ import { ask } from '../src/control/client.js';
 import { WeirError } from '../src/errors.js';
 import { type Helper, run } from '../src/lab/commands.js';
 import { DEVICES, type InlineNet, peerPath, untilReady } from './inline-net.js';
+import type { BurstsName, Forwarding, PathName } from './inline-words.js';
 import {
   type Bursts,
   type Classification,
-  type FORWARDINGS,
   GENEROUS_BURST_BYTES,
   KernelHtb,
   whileForwarding,
@@ -27,20 +27,6 @@ export interface Path {
   while<T>(seconds: number, body: () => Promise<T>): Promise<T>;
 }
 
-export const PATH_NAMES = [
-  'C forwarder',
-  'kernel forwarding',
-  'weir xdp',
-  'weir packet',
-  'kernel HTB by priority',
-  'kernel HTB by filter',
-  "kernel HTB with tc's bursts",
-  'mq + HTB',
-] as const;
-export type PathName = (typeof PATH_NAMES)[number];
-
-export const BURSTS = ['generous', 'kernel', 'tree'] as const;
-
 /** What a tree file holds. */
 export interface TreeDocument {
   readonly version: number;
@@ -54,10 +40,10 @@ export interface PathSettings {
   /** Of the class tree; the same for all that shape. */
   readonly document: TreeDocument;
   /** Of the kernel's classes; weir has its own defaults. */
-  readonly bursts: (typeof BURSTS)[number];
+  readonly bursts: BurstsName;
   readonly limitPackets: number;
   /** How the kernel brings frames from one device to the other; redirect unless given. */
-  readonly forwarding?: (typeof FORWARDINGS)[number];
+  readonly forwarding?: Forwarding;
 }
 
 const START_TRIES = 600;

@@ -9,8 +9,9 @@
 import { defaultBurstBytes } from '../classes/model.js';
 import { type Arrivals, InlineLoad, type Offer } from './inline-load.js';
 import { type InlineNet, withInlineNet } from './inline-net.js';
-import { BURSTS, PATH_NAMES, type PathName, Paths, treeOf } from './inline-paths.js';
-import { FORWARDINGS, GENEROUS_BURST_BYTES } from './kernel-htb.js';
+import { Paths, treeOf } from './inline-paths.js';
+import type { BurstsName, Forwarding, LoadName, PathName } from './inline-words.js';
+import { GENEROUS_BURST_BYTES } from './kernel-htb.js';
 import {
   type BenchDocument,
   curveOf,
@@ -28,14 +29,6 @@ import {
   ratioOf,
   spreadOf,
 } from './rig/rounds.js';
-
-/**
- * below: every class far below its rate. nearCeil: offered what the ceils of all allow together. overload: twice that.
- */
-export const LOADS = ['below', 'nearCeil', 'overload'] as const;
-export type LoadName = (typeof LOADS)[number];
-
-export { BURSTS, FORWARDINGS, PATH_NAMES };
 
 export interface InlineOptions extends RigOptions {
   /** The first of each list together are the usual setting; every other is a point with all else as usual. */
@@ -56,9 +49,9 @@ export interface InlineOptions extends RigOptions {
   /** Offered while CPU time is counted, packets a second. */
   readonly cpuPps: number;
   /** Of the kernel's classes: 32 kB, the kernel's own, or those of weir. */
-  readonly bursts: (typeof BURSTS)[number];
+  readonly bursts: BurstsName;
   /** The kernel's path: an eBPF redirect, its cheapest, or IPv4 routing. */
-  readonly forwarding: (typeof FORWARDINGS)[number];
+  readonly forwarding: Forwarding;
 }
 
 interface Setting {

@@ -15,6 +15,7 @@ import { parseClassTree } from '../classes/validate.js';
 import { WeirError } from '../src/errors.js';
 import { Helper, run } from '../src/lab/commands.js';
 import { peerPath, untilReady } from './inline-net.js';
+import type { Forwarding } from './inline-words.js';
 
 /**
  * kernel: what tc makes of a class that says none, which on a kernel with high-resolution timers is one frame;
@@ -25,8 +26,6 @@ export type Bursts = 'kernel' | 'tree' | number;
 /** By skb->priority, set on the way, or by an eBPF filter of the HTB. */
 export type Classification = 'priority' | 'filter';
 
-export const FORWARDINGS = ['redirect', 'route'] as const;
-
 /** From where to where the kernel forwards. */
 export interface KernelWire {
   readonly namespace: string;
@@ -35,7 +34,7 @@ export interface KernelWire {
   /** Of each device. */
   readonly queues: number;
   /** route: only what comes in at `ingress` for 10.0.0.0/8. */
-  readonly forwarding: (typeof FORWARDINGS)[number];
+  readonly forwarding: Forwarding;
 }
 
 export interface KernelHtbOptions {

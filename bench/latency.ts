@@ -6,8 +6,8 @@
  */
 import { InlineLoad, type Offer } from './inline-load.js';
 import { withInlineNet } from './inline-net.js';
-import { type BURSTS, type Path, type PathName, Paths, type TreeDocument, treeOf } from './inline-paths.js';
-import type { FORWARDINGS } from './kernel-htb.js';
+import { type Path, Paths, type TreeDocument, treeOf } from './inline-paths.js';
+import type { BurstsName, Forwarding, PathName } from './inline-words.js';
 import {
   type BenchDocument,
   documentOf,
@@ -36,8 +36,8 @@ export interface LatencyOptions extends RigOptions {
   readonly limit: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  readonly bursts: (typeof BURSTS)[number];
-  readonly forwarding: (typeof FORWARDINGS)[number];
+  readonly bursts: BurstsName;
+  readonly forwarding: Forwarding;
 }
 
 /** What is compared, with the leaves of its tree. The kernel's own are pfifos. */

@@ -50,16 +50,10 @@ static uint32_t first_random(const struct sender *sender)
 	return 2463534242u + sender->number * 7919;
 }
 
-/* As in blast.bpf.c. */
 static uint32_t next_random(struct sender *sender)
 {
-	uint32_t random = sender->random;
-
-	random ^= random << 13;
-	random ^= random >> 17;
-	random ^= random << 5;
-	sender->random = random;
-	return random;
+	sender->random = xorshift(sender->random);
+	return sender->random;
 }
 
 static void next_subscriber(struct sender *sender)

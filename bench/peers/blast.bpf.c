@@ -39,16 +39,10 @@ static int is_due(struct blast_state *state)
 	return 1;
 }
 
-/* Marsaglia's xorshift: three shifts and no call. */
 static __u32 next_random(struct blast_state *state)
 {
-	__u32 random = state->random;
-
-	random ^= random << 13;
-	random ^= random >> 17;
-	random ^= random << 5;
-	state->random = random;
-	return random;
+	state->random = xorshift(state->random);
+	return state->random;
 }
 
 static __u32 next_subscriber(struct blast_state *state, __u32 random)

@@ -4,6 +4,15 @@
 
 #include <linux/types.h>
 
+/* The next number after `random`, which is not 0: Marsaglia's xorshift, three shifts and no call. */
+static inline __u32 xorshift(__u32 random)
+{
+	random ^= random << 13;
+	random ^= random >> 17;
+	random ^= random << 5;
+	return random;
+}
+
 /* One per thread, written by the thread's own program. */
 struct blast_state {
 	__u32 random;

@@ -1,4 +1,5 @@
 /** The benchmarks by name, with their options. Their modules are loaded only when they run. */
+import { BURSTS, FORWARDINGS, LOADS, PATH_NAMES } from '../../bench/inline-words.js';
 import type { BenchDocument, RigOptions } from '../../bench/rig/document.js';
 import {
   flag,
@@ -51,12 +52,12 @@ const seed = whole('seed of the traffic', 0, SEED_MAX, { fallback: 1 });
 const canary = wordOrNull('breaks weir on purpose: what is measured must tell', ['fast', 'unfair']);
 const bursts = word(
   "bursts of the kernel's classes: 100 ms of the rate and at most 32 kB, what tc makes of none, or weir's",
-  ['generous', 'kernel', 'tree'],
+  BURSTS,
   {
     fallback: 'generous',
   },
 );
-const forwarding = word("the kernel's path: an eBPF redirect or IPv4 routing", ['redirect', 'route'], {
+const forwarding = word("the kernel's path: an eBPF redirect or IPv4 routing", FORWARDINGS, {
   fallback: 'redirect',
 });
 
@@ -148,28 +149,12 @@ export const BENCHES: readonly Bench[] = [
         fallback: '64,1400',
         smoke: 1400,
       }),
-      loads: words('loads', ['below', 'nearCeil', 'overload'], {
+      loads: words('loads', LOADS, {
         fallback: 'nearCeil,overload,below',
         smoke: 'overload',
       }),
       grid: flag('each of these with each instead'),
-      columns: words(
-        'what is measured',
-        [
-          'C forwarder',
-          'kernel forwarding',
-          'weir xdp',
-          'weir packet',
-          'kernel HTB by priority',
-          'kernel HTB by filter',
-          "kernel HTB with tc's bursts",
-          'mq + HTB',
-        ],
-        {
-          fallback:
-            "C forwarder,kernel forwarding,weir xdp,weir packet,kernel HTB by priority,kernel HTB by filter,kernel HTB with tc's bursts,mq + HTB",
-        },
-      ),
+      columns: words('what is measured', PATH_NAMES, { fallback: PATH_NAMES.join(',') }),
       seconds: seconds('time in which packets are counted', SECONDS_MAX, { fallback: 1.5, smoke: 0.3 }),
       cpuSeconds: seconds('time in which CPU time is counted', SECONDS_MAX, { fallback: 3, smoke: 0.3 }),
       warmUpSeconds: seconds('time before each stretch, longer where bursts last longer', SECONDS_MAX, {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildPeers, DEVICES, InlineNet, untilReady } from '../../bench/inline-net.js';
+import { FORWARDINGS } from '../../bench/inline-words.js';
 import {
   type Bursts,
-  FORWARDINGS,
   KernelHtb,
   type KernelWire,
   whileForwarding,
